@@ -1,0 +1,160 @@
+package xla
+
+/*
+#cgo linux LDFLAGS: -ldl
+#include <stdlib.h>
+void *cached_api(const char *plugin);
+*/
+import "C"
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+	"unsafe"
+
+	"github.com/gomlx/go-xla/pkg/pjrt"
+)
+
+// Compiling a UNet's training step takes XLA tens of seconds, so programs are kept on disk: a copy of the plugin's function table
+// with another compile function looks there first. What a program was compiled from, by which plugin, for which
+// processor and with which flags is its key; whatever does not match, or does not load, is compiled.
+
+// CacheVar names the environment variable with the folder of compiled programs: by default lohakit/xla in the user's cache folder.
+// "off" disables the cache.
+const CacheVar = "LOHAKIT_XLA_CACHE"
+
+const (
+	cacheLimit = 2 << 30                // bytes; the programs that were not used for longest go first
+	worth      = 500 * time.Millisecond // what compiles faster is not stored
+)
+
+var cache struct {
+	folder string
+	plugin string // identifies the plugin and the processor
+}
+
+// cachePrograms makes the plugin at path compile through the cache. Where that is impossible nothing changes.
+func cachePrograms(path string) {
+	folder := os.Getenv(CacheVar)
+	if folder == "" {
+		user, err := os.UserCacheDir()
+		if err != nil {
+			return
+		}
+		folder = filepath.Join(user, "lohakit", "xla")
+	}
+	info, err := os.Stat(path)
+	if folder == "off" || err != nil || os.MkdirAll(folder, 0o755) != nil {
+		return
+	}
+	cpath := C.CString(path)
+	defer C.free(unsafe.Pointer(cpath))
+	api := C.cached_api(cpath)
+	if api == nil {
+		return
+	}
+	cache.folder = folder
+	cache.plugin = fmt.Sprintf("%s %d %d\n%s\n%s", filepath.Base(path), info.Size(), info.ModTime().UnixNano(), os.Getenv("XLA_FLAGS"), processor())
+	_ = pjrt.RegisterPreloadedPlugin(path, uintptr(api)) // if it fails, the plugin is opened as usual
+}
+
+// processor describes the instructions this machine has, which compiled programs use.
+func processor() []byte {
+	info, _ := os.ReadFile("/proc/cpuinfo")
+	var out []byte
+	for _, field := range []string{"model name", "flags", "Features"} {
+		if i := bytes.Index(info, []byte("\n"+field)); i >= 0 {
+			line, _, _ := bytes.Cut(info[i+1:], []byte("\n"))
+			out = append(append(out, line...), '\n')
+		}
+	}
+	return out
+}
+
+//export programKey
+func programKey(code *C.char, codeSize C.size_t, options *C.char, optionsSize C.size_t) *C.char {
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\n%d\n", cache.plugin, codeSize)
+	h.Write(unsafe.Slice((*byte)(unsafe.Pointer(code)), codeSize))
+	h.Write(unsafe.Slice((*byte)(unsafe.Pointer(options)), optionsSize))
+	return C.CString(hex.EncodeToString(h.Sum(nil)))
+}
+
+// loadProgram returns the stored program in C memory, which the caller frees; nil if there is none or its checksum is wrong.
+//
+//export loadProgram
+func loadProgram(key *C.char, size *C.size_t) *C.char {
+	path := filepath.Join(cache.folder, C.GoString(key))
+	file, err := os.ReadFile(path)
+	if err != nil || len(file) < sha256.Size {
+		return nil
+	}
+	sum, program := file[:sha256.Size], file[sha256.Size:]
+	if got := sha256.Sum256(program); !bytes.Equal(got[:], sum) {
+		return nil
+	}
+	now := time.Now()
+	_ = os.Chtimes(path, now, now) // the time of last use
+	*size = C.size_t(len(program))
+	return (*C.char)(C.CBytes(program))
+}
+
+//export storeProgram
+func storeProgram(key, program *C.char, size C.size_t) {
+	body := unsafe.Slice((*byte)(unsafe.Pointer(program)), size)
+	temp, err := os.CreateTemp(cache.folder, "new-*")
+	if err != nil {
+		return // a full or read-only disk costs only the next compilation
+	}
+	defer os.Remove(temp.Name())
+	sum := sha256.Sum256(body)
+	_, err1 := temp.Write(sum[:])
+	_, err2 := temp.Write(body)
+	if err1 != nil || err2 != nil || temp.Close() != nil {
+		return
+	}
+	_ = os.Rename(temp.Name(), filepath.Join(cache.folder, C.GoString(key)))
+	prune(cache.folder, cacheLimit)
+}
+
+// prune removes the files of folder that were not used for longest until the rest take up at most limit bytes.
+func prune(folder string, limit int64) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return
+	}
+	var files []os.FileInfo
+	total := int64(0)
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
+			files = append(files, info)
+			total += info.Size()
+		}
+	}
+	slices.SortFunc(files, func(a, b os.FileInfo) int { return a.ModTime().Compare(b.ModTime()) })
+	for _, f := range files {
+		if total <= limit {
+			return
+		}
+		if os.Remove(filepath.Join(folder, f.Name())) == nil {
+			total -= f.Size()
+		}
+	}
+}
+
+//export programClock
+func programClock() C.longlong { return C.longlong(time.Now().UnixNano()) }
+
+//export worthStoring
+func worthStoring(start C.longlong) C.int {
+	if time.Duration(time.Now().UnixNano()-int64(start)) < worth {
+		return 0
+	}
+	return 1
+}
