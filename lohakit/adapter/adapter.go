@@ -1,0 +1,137 @@
+// Package adapter holds small trainable differences to a Stable Diffusion 1.x model: LoHa, LoRA and LoCon, LoKr, (IA)³, full
+// differences and DoRA, as LyCORIS defines them, in the files it and kohya's trainer write. An adapter works by wrapping the base
+// model's weights: whoever asks for a weight gets the changed one.
+package adapter
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/gomlx/gomlx/pkg/core/tensors"
+
+	"github.com/lohakit/notebook/lohakit/checkpoint"
+	"github.com/lohakit/notebook/lohakit/fault"
+	"github.com/lohakit/notebook/lohakit/sd"
+	"github.com/lohakit/notebook/lohakit/xla"
+)
+
+// Adapter is a set of adapted layers and their parameters. It must not be copied; see Clone.
+type Adapter struct {
+	Spec     Spec              // what it was made from; of a loaded adapter, as much as its file tells
+	Params   *sd.Params        // the trainable tensors by their names in files, "lora_unet_….hada_w1_a", float32
+	Metadata map[string]string // of the file it was loaded from; never nil
+
+	// Precision is the type Save writes tensors in: F16, BF16 or F32. Zero means F16; Load sets it to the file's.
+	Precision checkpoint.DType
+
+	modules map[string]*module // by the layer's name in files
+	fixed   *sd.Params         // tensors that the file holds but nothing trains: see CompatLyCORIS012
+	order   []string           // names of modules
+
+	mu       sync.Mutex
+	programs map[string]*xla.Program // see program
+}
+
+// module is one adapted layer. Its kind and form are told by which tensors it has.
+type module struct {
+	name   string
+	form   form
+	has    map[string][]int // shapes of its tensors by suffix
+	alpha  float64          // as stored; 0 in kinds that have none
+	on     bool             // IA3: the factors belong to input channels
+	compat string           // LoHa: Spec.Compat
+}
+
+// New returns an adapter for the layers of m that spec selects. The same spec, model shapes and seed give the same parameters on
+// every machine. Its effect is nothing until it is trained.
+func New(m *sd.Model, spec Spec, seed uint64) (*Adapter, error) {
+	return build(Layers(m.Config), spec, seed, func(l Layer) (*tensors.Tensor, error) {
+		p := m.UNet
+		if strings.HasPrefix(l.Name, "lora_te_") {
+			p = m.Text
+		}
+		return p.Get(l.Path + ".weight"), nil
+	})
+}
+
+// build makes the adapter; weight is asked for the base weights that a kind starts from.
+func build(layers []Layer, spec Spec, seed uint64, weight func(Layer) (*tensors.Tensor, error)) (*Adapter, error) {
+	plan, err := Plan(layers, spec)
+	if err != nil {
+		return nil, err
+	}
+	a := newAdapter()
+	a.Spec = spec
+	for _, p := range plan {
+		m := a.module(p.Layer.Name, p.form)
+		m.alpha, m.on, m.compat = p.alpha, p.onInput, spec.Compat
+		for _, t := range p.Tensors {
+			values, err := t.start(p.Layer, seed, weight)
+			if err != nil {
+				return nil, err
+			}
+			m.has[t.Suffix] = t.Shape
+			into := a.Params
+			if spec.Compat == CompatLyCORIS012 && t.Suffix == "hada_t2" {
+				into = a.fixed
+			}
+			into.Set(p.Layer.Name+"."+t.Suffix, tensors.FromFlatDataAndDimensions(values, t.Shape...))
+		}
+	}
+	return a, nil
+}
+
+func newAdapter() *Adapter {
+	return &Adapter{Params: sd.NewParams(), Metadata: map[string]string{}, modules: map[string]*module{}, fixed: sd.NewParams()}
+}
+
+// module returns the module called name, making it if need be.
+func (a *Adapter) module(name string, f form) *module {
+	m := a.modules[name]
+	if m == nil {
+		m = &module{name: name, form: f, has: map[string][]int{}}
+		a.modules[name] = m
+		a.order = append(a.order, name)
+	}
+	return m
+}
+
+// Names lists the adapted layers by their names in files, text encoder first.
+func (a *Adapter) Names() []string { return slices.Clone(a.order) }
+
+// Size is the number of trainable parameters.
+func (a *Adapter) Size() int { return a.Params.Size() }
+
+// Clone returns an adapter with its own copy of the parameters.
+func (a *Adapter) Clone() (*Adapter, error) {
+	b := &Adapter{Spec: a.Spec, Params: sd.NewParams(), Metadata: maps.Clone(a.Metadata), Precision: a.Precision,
+		modules: a.modules, order: a.order, fixed: a.fixed}
+	for _, name := range a.Params.Names() {
+		t, err := a.Params.Get(name).LocalClone()
+		if err != nil {
+			return nil, fault.New(fault.Other, "copy adapter", name, "%w", err)
+		}
+		b.Params.Set(name, t)
+	}
+	return b, nil
+}
+
+// tensor returns a parameter or a fixed tensor.
+func (a *Adapter) tensor(name string) *tensors.Tensor {
+	if t := a.Params.Get(name); t != nil {
+		return t
+	}
+	return a.fixed.Get(name)
+}
+
+// values reads a tensor to the host.
+func (a *Adapter) values(name string) (v []float32, err error) {
+	t := a.tensor(name)
+	tryErr := xla.Try("read adapter", func() { v = tensors.MustCopyFlatData[float32](t) })
+	if tryErr != nil {
+		return nil, tryErr
+	}
+	return v, nil
+}

@@ -1,0 +1,142 @@
+package adapter
+
+import (
+	"hash/fnv"
+	"strings"
+
+	"github.com/gomlx/gomlx/pkg/core/dtypes"
+	. "github.com/gomlx/gomlx/pkg/core/graph"
+	"github.com/gomlx/gomlx/pkg/core/shapes"
+
+	"github.com/lohakit/notebook/lohakit/checkpoint"
+	"github.com/lohakit/notebook/lohakit/sd"
+)
+
+// form is how one kind of module makes its difference.
+type form interface {
+	// plan lists the module's tensors.
+	plan(ls layerSpec, l Layer) []PlannedTensor
+	// delta is the difference of the layer's weight, in its shape; nil if the form has none for it.
+	delta(c call) *Node
+}
+
+// call is one use of a module in a graph.
+type call struct {
+	*module
+	own    func(suffix string) *Node // the module's tensors
+	target string                    // "weight" or "bias"
+	base   *Node                     // the weight or bias to change
+}
+
+// forms by kind; LoRA is LoCon.
+var forms = map[Kind]form{LoHa: lohaForm{}, LoCon: loconForm{}, LoKr: lokrForm{}, IA3: ia3Form{}, Full: fullForm{}}
+
+// Apply wraps the weights of a UNet or a text encoder: those of adapted layers come back changed, the others as they are. own are the
+// adapter's parameters, usually a.Params.Bind(nodes). strength scales the change; nil means 1. Each weight is computed once per
+// Apply, so call it once per network and graph.
+func (a *Adapter) Apply(base, own sd.Weights, strength *Node) sd.Weights {
+	return a.wrap(base, own, strength, nil)
+}
+
+// ApplyTraining is Apply with the dropout of a.Spec, drawn from rng, a random state as RNGStateFromSeed makes: give every step another.
+func (a *Adapter) ApplyTraining(base, own sd.Weights, strength, rng *Node) sd.Weights {
+	if a.Spec.RankDropout == 0 && a.Spec.ModuleDropout == 0 {
+		rng = nil
+	}
+	return a.wrap(base, own, strength, rng)
+}
+
+func (a *Adapter) wrap(base, own sd.Weights, strength, rng *Node) sd.Weights {
+	done := map[string]*Node{}
+	return func(name string) *Node {
+		if w, ok := done[name]; ok {
+			return w
+		}
+		w := base(name)
+		if m, target := a.find(name); m != nil {
+			c := call{module: m, own: m.tensorsOf(own), target: target, base: ConvertDType(w, dtypes.Float32)}
+			w = ConvertDType(c.changed(a.Spec, strength, rng), w.DType())
+		}
+		done[name] = w
+		return w
+	}
+}
+
+// find returns the module that changes the weight of that diffusers name, and whether as its "weight" or "bias".
+func (a *Adapter) find(weight string) (m *module, target string) {
+	dot := strings.LastIndexByte(weight, '.')
+	if dot < 0 {
+		return nil, ""
+	}
+	part := checkpoint.UNet
+	if strings.HasPrefix(weight, "text_model.") {
+		part = checkpoint.Text
+	}
+	return a.modules[layerName(part, weight[:dot])], weight[dot+1:]
+}
+
+func (m *module) tensorsOf(own sd.Weights) func(suffix string) *Node {
+	return func(suffix string) *Node { return ConvertDType(own(m.name+"."+suffix), dtypes.Float32) }
+}
+
+// changed is the layer's weight with the module's difference.
+func (c call) changed(spec Spec, strength, rng *Node) *Node {
+	delta := c.form.delta(c)
+	if delta == nil {
+		return c.base
+	}
+	var keep *Node
+	if rng != nil {
+		delta, keep = c.dropout(spec, delta, rng)
+	}
+	out := c.base
+	if c.has["dora_scale"] != nil && c.target == "weight" {
+		out = c.dora(delta, strength)
+	} else {
+		if strength != nil {
+			delta = Mul(delta, ConvertDType(strength, delta.DType()))
+		}
+		out = Add(c.base, delta)
+	}
+	if keep != nil {
+		out = Where(keep, out, c.base)
+	}
+	return out
+}
+
+// dropout leaves out the difference of some output channels, and tells whether to keep the module in this step at all.
+func (c call) dropout(spec Spec, delta, rng *Node) (dropped, keep *Node) {
+	h := fnv.New64a()
+	h.Write([]byte(c.name))
+	g := delta.Graph()
+	rng = Add(rng, Const(g, []uint64{h.Sum64(), 0, 0})) // another stream for every module
+	var uniform *Node
+	if p := spec.RankDropout; p > 0 {
+		shape := shapes.Make(delta.DType(), delta.Rank())
+		shape.Dimensions = make([]int, delta.Rank())
+		for i := range shape.Dimensions {
+			shape.Dimensions[i] = 1
+		}
+		shape.Dimensions[0] = delta.Shape().Dim(0)
+		rng, uniform = RandomUniform(rng, shape)
+		mask := ConvertDType(GreaterThan(uniform, Scalar(g, delta.DType(), p)), delta.DType())
+		if spec.RankDropoutScale {
+			least := 1 / float64(shape.Dimensions[0]) // all may be left out
+			mask = Div(mask, MaxScalar(ReduceAllMean(mask), least))
+		}
+		delta = Mul(delta, mask)
+	}
+	if p := spec.ModuleDropout; p > 0 {
+		_, uniform = RandomUniform(rng, shapes.Make(delta.DType()))
+		keep = GreaterOrEqual(uniform, Scalar(g, delta.DType(), p))
+	}
+	return delta, keep
+}
+
+// scale is alpha over dim.
+func (m *module) scale(dim int) float64 {
+	if m.alpha == 0 {
+		return 1
+	}
+	return m.alpha / float64(dim)
+}

@@ -1,0 +1,344 @@
+package adapter
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	. "github.com/gomlx/gomlx/pkg/core/graph"
+	"github.com/gomlx/gomlx/pkg/core/tensors"
+
+	"github.com/lohakit/notebook/lohakit/checkpoint"
+	"github.com/lohakit/notebook/lohakit/fault"
+	"github.com/lohakit/notebook/lohakit/sd"
+	"github.com/lohakit/notebook/lohakit/xla"
+)
+
+func tensor(name string, shape ...int) checkpoint.Tensor {
+	values := make([]float32, product(shape))
+	for i := range values {
+		values[i] = float32(i%7) * 0.25
+	}
+	t, err := checkpoint.FromFloats(name, checkpoint.F16, shape, values)
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+func written(t testing.TB, list ...checkpoint.Tensor) string {
+	path := filepath.Join(t.TempDir(), "a.safetensors")
+	if err := checkpoint.Write(path, list, nil); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestLoadNames(t *testing.T) {
+	want := "lora_te_text_model_encoder_layers_0_mlp_fc2"
+	for _, name := range []string{want, "lora_te_encoder_layers_0_mlp_fc2", "lora_te_text_model_text_model_encoder_layers_0_mlp_fc2"} {
+		a, err := Load(written(t, tensor(name+".lora_up.weight", 8, 2), tensor(name+".lora_down.weight", 2, 16)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a.Names()[0] != want || a.modules[want].alpha != 2 {
+			t.Errorf("%s: loaded as %v, alpha %v; a missing alpha means dim", name, a.Names(), a.modules[want].alpha)
+		}
+		if err := a.Match(tiny(t)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestLoadFaults(t *testing.T) {
+	up, down := tensor("lora_unet_conv_in.lora_up.weight", 8, 2, 1, 1), tensor("lora_unet_conv_in.lora_down.weight", 2, 4, 3, 3)
+	nan, _ := checkpoint.FromFloats("lora_unet_conv_in.lora_up.weight", checkpoint.F32, []int{1}, []float32{float32(math.NaN())})
+	for _, c := range []struct {
+		name string
+		list []checkpoint.Tensor
+		kind fault.Kind
+		text string
+	}{
+		{"model", []checkpoint.Tensor{tensor("model.diffusion_model.out.2.bias", 4)}, fault.Unsupported, "model.diffusion_model.out.2.bias"},
+		{"sdxl", []checkpoint.Tensor{tensor("lora_te1_text_model_x.lora_up.weight", 2, 2)}, fault.Unsupported, "SDXL"},
+		{"kind", []checkpoint.Tensor{tensor("lora_unet_conv_in.oft_blocks", 2, 2)}, fault.Unsupported, "oft_blocks"},
+		{"half", []checkpoint.Tensor{up}, fault.Corrupt, "lora_down.weight"},
+		{"core", []checkpoint.Tensor{tensor("lora_unet_conv_in.hada_t1", 1, 1, 3, 3), tensor("lora_unet_conv_in.hada_w1_a", 1, 8)},
+			fault.Corrupt, "lacks"},
+		{"nan", []checkpoint.Tensor{nan, down}, fault.Numeric, "lora_up.weight"},
+		{"two kinds", []checkpoint.Tensor{up, down, tensor("lora_unet_conv_in.hada_w1_a", 8, 2)}, fault.Corrupt, "two kinds"},
+		{"empty", nil, fault.Unsupported, "adapter"},
+		{"alpha", []checkpoint.Tensor{up, down, tensor("lora_unet_conv_in.alpha", 2)}, fault.Corrupt, "alpha"},
+		{"scalar", []checkpoint.Tensor{tensor("lora_unet_conv_in.lora_up.weight"), down}, fault.Corrupt, "shape"},
+	} {
+		_, err := Load(written(t, c.list...))
+		if !fault.Is(err, c.kind) || !strings.Contains(err.Error(), c.text) {
+			t.Errorf("%s: %v, want kind %v with %q", c.name, err, c.kind, c.text)
+		}
+	}
+}
+
+func TestMatchFaults(t *testing.T) {
+	m := tiny(t)
+	a, err := Load(written(t, tensor("lora_unet_conv_inn.lora_up.weight", 8, 2), tensor("lora_unet_conv_inn.lora_down.weight", 2, 36)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Match(m); !fault.Is(err, fault.NotExist) || !strings.Contains(err.Error(), "nearest: lora_unet_conv_in,") {
+		t.Errorf("unknown layer: %v", err)
+	}
+	a, err = Load(written(t, tensor("lora_unet_conv_in.lora_up.weight", 9, 2), tensor("lora_unet_conv_in.lora_down.weight", 2, 36)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Match(m); !fault.Is(err, fault.Invalid) {
+		t.Errorf("wrong shape: %v", err)
+	}
+	b, err := Load(written(t, tensor("lora_unet_conv_in.lora_up.weight", 8, 2), tensor("lora_unet_conv_in.lora_down.weight", 2, 36),
+		tensor("lora_unet_conv_in.dora_scale", 3, 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Match(m); !fault.Is(err, fault.Invalid) {
+		t.Errorf("wrong shape of dora_scale: %v", err)
+	}
+	if err := a.Merge(m, 1, 1); !fault.Is(err, fault.Invalid) {
+		t.Errorf("merging a wrong shape: %v", err)
+	}
+}
+
+func TestSaveFaults(t *testing.T) {
+	a, err := build(few, Spec{Kind: LoCon, Dim: 1}, 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := a.Params.Names()[0]
+	path := filepath.Join(t.TempDir(), "a.safetensors")
+	for value, want := range map[float32]string{float32(math.NaN()): "NaN", float32(math.Inf(1)): "Inf", 70000: "BF16"} {
+		v := make([]float32, product(a.Params.Shape(name)))
+		v[len(v)-1] = value
+		a.Params.Set(name, tensors.FromFlatDataAndDimensions(v, a.Params.Shape(name)...))
+		if err := a.Save(path, nil); !fault.Is(err, fault.Numeric) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), name) {
+			t.Errorf("saving %v: %v", value, err)
+		}
+		if _, err := os.Stat(path); err == nil {
+			t.Errorf("saving %v left a file", value)
+		}
+	}
+}
+
+// The hash in the metadata is that of the file's bytes after the header, which is how web UIs compute it.
+func TestContentHash(t *testing.T) {
+	a, err := build(few, Default(), 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "a.safetensors")
+	if err := a.Save(path, map[string]string{"sshs_model_hash": "stale"}); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(file[8+binary.LittleEndian.Uint64(file):])
+	if got := b.Metadata["sshs_model_hash"]; got != hex.EncodeToString(sum[:]) {
+		t.Errorf("hash %s, the file's is %x", got, sum)
+	}
+}
+
+func TestSpecFaults(t *testing.T) {
+	for field, change := range map[string]func(*Spec){
+		"Kind":        func(s *Spec) { s.Kind = "lofa" },
+		"Dim":         func(s *Spec) { s.Dim = 0 },
+		"Alpha":       func(s *Spec) { s.Alpha = -1 },
+		"ConvAlpha":   func(s *Spec) { s.ConvAlpha = math.NaN() },
+		"RankDropout": func(s *Spec) { s.RankDropout = 1 },
+		"Preset":      func(s *Spec) { s.Preset = "everything" },
+		"Init":        func(s *Spec) { s.Init = "zero" },
+		"Compat":      func(s *Spec) { s.Compat = "a1111" },
+		"DoRA":        func(s *Spec) { s.Kind, s.DoRA = IA3, true },
+		"Rules":       func(s *Spec) { s.Rules = []Rule{{Match: "["}} },
+	} {
+		s := Default()
+		change(&s)
+		if err := s.Check(); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), field) {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
+	s := Default()
+	s.Rules = []Rule{{Match: "down_blocks.0.resnets.0.konv1", Dim: 2}}
+	if _, err := Plan(few, s); !fault.Is(err, fault.NotExist) || !strings.Contains(err.Error(), "nearest: down_blocks.0.resnets.0.conv1") {
+		t.Errorf("a rule for no layer: %v", err)
+	}
+	s.Rules = []Rule{{Match: "*", Skip: true}}
+	if _, err := Plan(few, s); !fault.Is(err, fault.Invalid) {
+		t.Errorf("nothing to adapt: %v", err)
+	}
+}
+
+// Trained under the old behaviour, hada_t1 moves and hada_t2 does not; the detector must see that, and nothing in other histories.
+func TestUntrainedCores(t *testing.T) {
+	layers := Layers(tiny(t).Config)
+	rng := rand.New(rand.NewPCG(3, 4))
+	for _, c := range []struct {
+		name   string
+		t1, t2 bool // which cores training moves
+		want   bool
+	}{{"new", false, false, false}, {"old trainer", true, false, true}, {"today", true, true, false}} {
+		a, err := build(layers, Default(), 9, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range a.Params.Names() {
+			if c.t1 && strings.HasSuffix(name, "hada_t1") || c.t2 && strings.HasSuffix(name, "hada_t2") {
+				v := floats(t, a.Params.Get(name))
+				for i := range v {
+					v[i] += float32(rng.NormFloat64() * 0.1)
+				}
+				a.Params.Set(name, tensors.FromFlatDataAndDimensions(v, a.Params.Shape(name)...))
+			}
+		}
+		r, err := a.DetectUntrainedCores()
+		if err != nil || r.Suspect != c.want {
+			t.Errorf("%s: %+v, %v", c.name, r, err)
+		}
+		n, err := a.Repair()
+		if err != nil || n != r.Modules || n == 0 {
+			t.Errorf("%s: repaired %d of %d, %v", c.name, n, r.Modules, err)
+		}
+		layer := "lora_unet_conv_in"
+		x, y := floats(t, a.Params.Get(layer+".hada_t1")), floats(t, a.Params.Get(layer+".hada_t2"))
+		if relative(x, y) != 0 {
+			t.Errorf("%s: cores differ after repair", c.name)
+		}
+	}
+}
+
+// Over many draws, rank dropout keeps 1−p of the output channels and module dropout 1−p of the layers, differently in every layer.
+func TestDropout(t *testing.T) {
+	base := fewWeights()
+	spec := Spec{Kind: Full, Dim: 1, RankDropout: 0.25, ModuleDropout: 0.4}
+	a, err := build(few[:2], spec, 5, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scramble(t, a)
+	program := xla.Compile("dropout", func(in []*Node) []*Node {
+		w := a.ApplyTraining(base.Bind(in), a.Params.Bind(in[base.Len():]), nil, in[base.Len()+a.Params.Len()])
+		var out []*Node
+		for _, l := range few[:2] {
+			out = append(out, Sub(w(l.Path+".weight"), base.Bind(in)(l.Path+".weight")))
+		}
+		return out
+	})
+	const draws = 400
+	modules, rows, same := 0, 0, 0
+	for seed := range draws {
+		state, err := RNGStateFromSeed(int64(seed))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := program.Run(base.Inputs(), a.Params.Inputs(), state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept := [2]int{}
+		for i, delta := range out {
+			v := floats(t, delta)
+			width := len(v) / 8
+			for row := range 8 {
+				if v[row*width] != 0 {
+					kept[i]++
+				}
+			}
+			if kept[i] > 0 {
+				modules++
+				rows += kept[i]
+			}
+		}
+		if kept[0] > 0 == (kept[1] > 0) {
+			same++
+		}
+	}
+	keptModules := float64(modules) / (2 * draws)
+	keptRows := float64(rows) / float64(8*modules)
+	agreement := float64(same) / draws
+	if math.Abs(keptModules-0.6) > 0.06 || math.Abs(keptRows-0.75) > 0.04 || math.Abs(agreement-0.52) > 0.09 {
+		t.Errorf("kept %.3f of modules (0.6), %.3f of rows (0.75); both layers alike in %.3f (0.52)", keptModules, keptRows, agreement)
+	}
+}
+
+func TestInit(t *testing.T) {
+	layers := Layers(sd.Config{
+		UNet: sd.UNetConfig{In: 4, Out: 4, Channels: []int{64, 64}, Layers: 1, Attention: []bool{true, true}, CrossDim: 64, Heads: 2},
+		Text: sd.TextConfig{Rows: 4, Width: 64, Layers: 1, Heads: 1, MLP: 64, Positions: 77}})
+	for init, want := range map[Init]map[string]float64{
+		InitToday: {"hada_w1_a": 0.1, "hada_w1_b": 1, "hada_w2_a": 0, "hada_w2_b": 1, "hada_t1": 0.1, "hada_t2": 0.1},
+		Init2023:  {"hada_w1_a": 1, "hada_w1_b": 1, "hada_w2_a": 0, "hada_w2_b": 0.01, "hada_t1": 0.1, "hada_t2": 0.1},
+	} {
+		spec := Default()
+		spec.Init = init
+		a, err := build(layers, spec, 1, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, _ := build(layers, spec, 1, nil)
+		all := map[string][]float32{}
+		for _, name := range a.Params.Names() {
+			_, suffix, _ := strings.Cut(name, ".")
+			v := floats(t, a.Params.Get(name))
+			all[suffix] = append(all[suffix], v...)
+			if relative(v, floats(t, again.Params.Get(name))) > 0 {
+				t.Errorf("%s differs between two adapters of the same seed", name)
+			}
+		}
+		for suffix, deviation := range want {
+			got, _ := moments(all[suffix])
+			if math.Abs(got-deviation) > 0.02*deviation {
+				t.Errorf("%s: %s has deviation %.4f, want %v", init, suffix, got, deviation)
+			}
+		}
+	}
+}
+
+// Whatever bytes a file holds, Load returns an adapter or a fault, and an adapter it returns can be saved.
+func FuzzLoad(f *testing.F) {
+	for _, list := range [][]checkpoint.Tensor{
+		{tensor("lora_unet_conv_in.lora_up.weight", 8, 2), tensor("lora_unet_conv_in.lora_down.weight", 2, 36), tensor("lora_unet_conv_in.alpha")},
+		{tensor("lora_unet_conv_in.hada_w1_a", 2, 1), tensor("lora_unet_conv_in.hada_w1_b", 1, 2)},
+		{tensor("lora_te_x.weight", 2), tensor("lora_te_x.on_input")},
+	} {
+		path := written(f, list...)
+		file, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(file)
+	}
+	model := tiny(f)
+	f.Fuzz(func(t *testing.T, file []byte) {
+		path := filepath.Join(t.TempDir(), "a.safetensors")
+		if err := os.WriteFile(path, file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		a, err := Load(path)
+		if err != nil {
+			return
+		}
+		a.Match(model)
+		if err := a.Save(path, a.Metadata); err != nil {
+			t.Errorf("loaded but not saved: %v", err)
+		}
+	})
+}

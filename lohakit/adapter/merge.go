@@ -1,0 +1,121 @@
+package adapter
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	. "github.com/gomlx/gomlx/pkg/core/graph"
+	"github.com/gomlx/gomlx/pkg/core/tensors"
+
+	"github.com/lohakit/notebook/lohakit/checkpoint"
+	"github.com/lohakit/notebook/lohakit/fault"
+	"github.com/lohakit/notebook/lohakit/sd"
+	"github.com/lohakit/notebook/lohakit/xla"
+)
+
+// Changes lists the diffusers names of the weights of p, a UNet's or a text encoder's, that the adapter changes, in the order of p.
+func (a *Adapter) Changes(p *sd.Params) []string {
+	return slices.DeleteFunc(p.Names(), func(name string) bool {
+		m, target := a.find(name)
+		return m == nil || !m.changes(target)
+	})
+}
+
+// changes reports whether the module has a difference for the target.
+func (m *module) changes(target string) bool {
+	if target == "bias" {
+		return m.has["diff_b"] != nil || m.has["b_norm"] != nil
+	}
+	return target == "weight"
+}
+
+// Merge adds the adapter to the weights of m, its UNet's times unet and its text encoder's times text. It computes what Apply does, by
+// the same graph. Faults are those of Match; m is then unchanged.
+func (a *Adapter) Merge(m *sd.Model, unet, text float64) error {
+	if err := a.Match(m); err != nil {
+		return err
+	}
+	for _, part := range []struct {
+		params   *sd.Params
+		strength float64
+	}{{m.UNet, unet}, {m.Text, text}} {
+		if part.strength == 0 {
+			continue
+		}
+		for _, name := range a.Changes(part.params) {
+			merged, err := a.Weight(name, part.params.Get(name), part.strength)
+			if err != nil {
+				return err
+			}
+			part.params.Set(name, merged)
+		}
+	}
+	return nil
+}
+
+// Weight is the weight of that diffusers name with the adapter at the strength, given the base model's.
+func (a *Adapter) Weight(name string, base *tensors.Tensor, strength float64) (*tensors.Tensor, error) {
+	return a.compute("merge", name, base, strength, func(_, changed *Node) *Node { return changed })
+}
+
+// Delta is the difference the adapter makes to the weight of that diffusers name at strength 1, given the base model's. Its rank, norm and
+// spectrum are those of the true difference, whatever the kind.
+func (a *Adapter) Delta(name string, base *tensors.Tensor) (*tensors.Tensor, error) {
+	return a.compute("difference", name, base, 1, func(base, changed *Node) *Node { return Sub(changed, base) })
+}
+
+// compute runs result on the weight before and after. what names the result, for programs are kept by it.
+func (a *Adapter) compute(what, name string, base *tensors.Tensor, strength float64,
+	result func(base, changed *Node) *Node) (*tensors.Tensor, error) {
+	m, target := a.find(name)
+	if m == nil || !m.changes(target) {
+		return nil, checkpoint.Unknown("adapt", "adapted layer", name, a.order)
+	}
+	layer := Layer{Name: m.name, Shape: base.Shape().Dimensions}
+	if target == "weight" && !m.fits(layer) {
+		return nil, fault.New(fault.Invalid, "adapt", name, "the adapter's tensors do not make its shape %v", layer.Shape)
+	}
+	suffixes := m.suffixes()
+	in := []any{base, float32(strength)}
+	for _, s := range suffixes {
+		in = append(in, a.tensor(m.name+"."+s))
+	}
+	program := a.program(fmt.Sprint(what, " ", target, " ", m.form, m.alpha, m.on, m.compat, m.has), func(nodes []*Node) []*Node {
+		own := func(tensor string) *Node {
+			return nodes[2+slices.Index(suffixes, strings.TrimPrefix(tensor, m.name+"."))]
+		}
+		weights := a.Apply(func(string) *Node { return nodes[0] }, own, nodes[1])
+		return []*Node{result(nodes[0], weights(name))}
+	})
+	out, err := program.Run(in...)
+	if err != nil {
+		return nil, err
+	}
+	return out[0], nil
+}
+
+// suffixes lists the module's tensors in a fixed order.
+func (m *module) suffixes() []string {
+	var list []string
+	for s := range m.has {
+		list = append(list, s)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// program returns the program of that key, which modules of the same form and sizes share.
+func (a *Adapter) program(key string, fn func([]*Node) []*Node) *xla.Program {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.programs == nil {
+		a.programs = map[string]*xla.Program{}
+	}
+	p := a.programs[key]
+	if p == nil {
+		p = xla.Compile(key, fn)
+		a.programs[key] = p
+	}
+	return p
+}
