@@ -1,0 +1,123 @@
+package dataset
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const example = `
+[general]
+shuffle_caption = true
+keep_tokens = 1
+caption_extension = '.txt'
+enable_bucket = true
+
+[[datasets]]
+resolution = [64, 48]
+batch_size = 2
+bucket_reso_steps = 8
+min_bucket_reso = 32
+max_bucket_reso = 96
+
+  [[datasets.subsets]]
+  image_dir = '3_Euphyllia'
+  num_repeats = 5
+  keep_tokens = 2
+  cache_info = true
+
+  [[datasets.subsets]]
+  image_dir = '1_by kantoku'
+  is_reg = true
+  class_tokens = 'a picture'
+`
+
+func TestLoadTOML(t *testing.T) {
+	dir := fill(t)
+	path := filepath.Join(dir, "set.toml")
+	writeText(t, path, example)
+	set, err := LoadTOML(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := set.Options
+	if o.Resolution != (Size{64, 48}) || o.BatchSize != 2 || o.NoBuckets || o.BucketStep != 8 {
+		t.Errorf("options %+v", o)
+	}
+	a, b := set.Subsets[0], set.Subsets[1]
+	if a.Repeats != 5 || a.Captions.KeepTokens != 2 || !a.Captions.Shuffle || b.Captions.KeepTokens != 1 || !b.Regularization {
+		t.Errorf("subsets %+v", set.Subsets)
+	}
+	if set.Items[2].Caption != "a picture" || set.count(true) != 10 || len(set.Warnings) != 1 {
+		t.Errorf("items %+v, warnings %q", set.Items, set.Warnings)
+	}
+	with, err := set.With(Options{Resolution: Square(512), Seed: 9})
+	if err != nil || with.Options.Resolution != o.Resolution || with.Options.Seed != 9 {
+		t.Errorf("a dataset file's arrangement should stay: %+v, %v", with.Options, err)
+	}
+	for wrong, name := range map[string]string{
+		"batch_size = 'two'": "batch_size: two",
+		"colour_aug = true":  "colour_aug: is not known",
+		"alpha_mask = 3":     "alpha_mask: 3",
+		"[[dataset]]\nx = 1": "dataset",
+	} {
+		text := strings.Replace(example, "batch_size = 2", wrong, 1)
+		writeText(t, path, text)
+		if _, err := LoadTOML(path); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", wrong, err)
+		}
+	}
+}
+
+func FuzzTOML(f *testing.F) {
+	f.Add(example)
+	f.Add("[[datasets]]\nsubsets = [{image_dir = 3}]")
+	f.Add("datasets = 3")
+	f.Fuzz(func(t *testing.T, text string) {
+		if set, err := parseTOML(text, "."); err == nil && len(set.planned) == 0 {
+			t.Error("no subsets and no error")
+		}
+	})
+}
+
+// Edits change what they say, are taken back one by one, and are written to the files.
+func TestEdits(t *testing.T) {
+	dir := fill(t)
+	set, err := Load(dir, Options{Resolution: Square(64)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := set.ReplaceTag("dress", "gown"); n != 1 {
+		t.Errorf("%d captions had the tag", n)
+	}
+	if n := set.AddTag("fanart", 1); n != 2 {
+		t.Errorf("%d captions got the tag", n)
+	}
+	if got := set.Items[1].Caption; got != "fanart, Euphyllia, gown, smile\nsecond line" {
+		t.Errorf("caption %q", got)
+	}
+	if n := set.Undo(); n != 2 {
+		t.Errorf("took back %d", n)
+	}
+	if set.RemoveTag("no such tag") != 0 || set.Undo() != 1 || set.Undo() != 0 || set.Items[1].Caption != "Euphyllia, dress, smile\nsecond line" {
+		t.Errorf("after undoing all: %q", set.Items[1].Caption)
+	}
+	if set.RemoveTag("by kantoku") != 1 {
+		t.Error("tag of class tokens not found")
+	}
+	if _, err := set.WriteCaptions(); err == nil {
+		t.Error("an empty caption was written")
+	}
+	set.Undo()
+	set.ReplaceTag("hat", "cap")
+	if n, err := set.WriteCaptions(); n != 1 || err != nil {
+		t.Errorf("wrote %d: %v", n, err)
+	}
+	if text, _ := os.ReadFile(filepath.Join(dir, "3_Euphyllia", "b.txt")); string(text) != "Euphyllia, cap\n" {
+		t.Errorf("file holds %q", text)
+	}
+	if tags := set.Tags(-1); tags[0] != (Tag{"Euphyllia", 2}) {
+		t.Errorf("tags %v", tags)
+	}
+}
