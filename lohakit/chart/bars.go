@@ -1,0 +1,58 @@
+package chart
+
+import (
+	"image"
+
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+
+	"github.com/lohakit/notebook/lohakit/fault"
+)
+
+// Bars draws one group of bars per label, one bar of each group per series (their X is not used). NaN draws no bar.
+// A series with another number of values than there are labels is a fault of kind Invalid.
+func Bars(l Look, labels []string, series ...Series) (image.Image, error) {
+	w, _, err := l.size()
+	if err != nil {
+		return nil, err
+	}
+	if len(labels) == 0 || len(series) == 0 {
+		return nil, l.empty()
+	}
+	if l.LogX || l.LogY {
+		return nil, fault.New(fault.Invalid, "draw chart", l.Title, "bars on a logarithmic axis have no foot").Fix("use Line, or a linear axis")
+	}
+	p := l.plot()
+	g := grid()
+	g.Vertical.Width = 0
+	p.Add(g)
+	room := pixels(w-90) / vg.Length(len(labels))
+	each := room * 0.8 / vg.Length(len(series))
+	for i, s := range series {
+		if len(s.Y) != len(labels) {
+			return nil, fault.New(fault.Invalid, "draw chart", l.Title, "series %q has %d values for %d labels", s.Name, len(s.Y), len(labels)).
+				Fix("give one value for each label, NaN where there is none")
+		}
+		values := make(plotter.Values, len(s.Y))
+		for j, v := range s.Y {
+			if finite(v) {
+				values[j] = v
+			}
+		}
+		b, err := plotter.NewBarChart(values, each)
+		if err != nil {
+			return nil, fault.New(fault.Other, "draw chart", l.Title, "%w", err)
+		}
+		b.Color, b.LineStyle.Width = colours[i%len(colours)], 0
+		b.Offset = (vg.Length(i) - vg.Length(len(series)-1)/2) * each
+		p.Add(b)
+		if s.Name != "" {
+			p.Legend.Add(s.Name, b)
+		}
+	}
+	p.NominalX(labels...)
+	p.X.Min, p.X.Max = -0.5, float64(len(labels))-0.5
+	widen(&p.Y, false)
+	p.Y.Max += 0.05 * (p.Y.Max - p.Y.Min)
+	return l.render(p)
+}

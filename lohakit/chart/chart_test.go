@@ -1,0 +1,143 @@
+package chart
+
+import (
+	"errors"
+	"image"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"gonum.org/v1/plot/cmpimg"
+
+	"github.com/lohakit/notebook/lohakit/fault"
+)
+
+// golden compares img with testdata/name_golden.png in gonum/plot's manner; -regen rewrites it.
+func golden(t *testing.T, name string, img image.Image, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := PNG(img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join("testdata", name+"_golden.png")
+	if *cmpimg.GenerateTestData {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := cmpimg.EqualApprox("png", got, want, 0.1); err != nil || !ok {
+		t.Errorf("%s differs from its golden picture (%v); look at it, then run go test -regen", name, err)
+	}
+}
+
+func decay(n int, tau float64) []float64 {
+	y := make([]float64, n)
+	for i := range y {
+		y[i] = math.Exp(-float64(i) / tau)
+	}
+	return y
+}
+
+func TestLineGolden(t *testing.T) {
+	y := decay(40, 9)
+	y[20] = math.NaN()
+	img, err := Line(Look{Title: "Two rates", X: "epoch", Y: "share"}, Series{Name: "slow, with a gap", Y: y}, Series{Name: "fast", Y: decay(40, 4)})
+	golden(t, "line", img, err)
+}
+
+func TestLossGolden(t *testing.T) {
+	y := decay(600, 200)
+	for i := range y {
+		y[i] = 0.1 + 0.1*y[i] + 0.04*math.Sin(float64(i*i))
+	}
+	img, err := Loss(Look{Title: "Loss"}, 0, Series{Name: "8/4", Y: y})
+	golden(t, "loss", img, err)
+}
+
+func TestSpectrumGolden(t *testing.T) {
+	img, err := Spectrum(Look{Title: "ΔW of mid_block.attentions.0"}, Series{Name: "LoHa 8", Y: decay(64, 6)}, Series{Name: "one", Y: []float64{0.1}})
+	golden(t, "spectrum", img, err)
+}
+
+func TestHeatGolden(t *testing.T) {
+	z := make([][]float64, 6)
+	for i := range z {
+		z[i] = make([]float64, 9)
+		for j := range z[i] {
+			z[i][j] = float64(i-2) * float64(j-3)
+		}
+	}
+	z[1][1] = math.NaN()
+	img, err := Heat(Look{Title: "Both signs", X: "rank", Y: "layer"}, []string{"a", "b", "c", "d", "e", "f"}, nil, z)
+	golden(t, "heat", img, err)
+}
+
+func TestBarsGolden(t *testing.T) {
+	img, err := Bars(Look{Title: "Accuracy", Y: "share"}, []string{"Anisphia", "Euphyllia", "Tilty"},
+		Series{Name: "before", Y: []float64{0.1, 0.2, 0.05}}, Series{Name: "after", Y: []float64{0.8, 0.9, math.NaN()}})
+	golden(t, "bars", img, err)
+}
+
+func TestPointsGolden(t *testing.T) {
+	img, err := Points(Look{Title: "Families", Height: 300}, []string{"NAI", "AC", "MFB"}, []float64{0, 1, 4}, []float64{0, 0.5, -2})
+	golden(t, "points", img, err)
+}
+
+func TestTreeGolden(t *testing.T) {
+	img, err := Tree(Look{Title: "Families", X: "distance", Height: 300}, []string{"NAI", "MFB", "AC", "Anything"}, []Join{{0, 3, 0.2}, {4, 2, 0.5}, {1, 5, 1}})
+	golden(t, "tree", img, err)
+}
+
+func TestWrongInput(t *testing.T) {
+	nan := math.NaN()
+	for name, draw := range map[string]func() (image.Image, error){
+		"no series":      func() (image.Image, error) { return Line(Look{}) },
+		"only NaN":       func() (image.Image, error) { return Line(Look{}, Series{Y: []float64{nan, nan}}) },
+		"only zero, log": func() (image.Image, error) { return Spectrum(Look{}, Series{Y: []float64{0, 0}}) },
+		"lengths":        func() (image.Image, error) { return Line(Look{}, Series{X: []float64{1}, Y: []float64{1, 2}}) },
+		"huge":           func() (image.Image, error) { return Line(Look{Width: 1 << 30}, Series{Y: []float64{1}}) },
+		"negative":       func() (image.Image, error) { return Heat(Look{Height: -5}, nil, nil, [][]float64{{1}}) },
+		"ragged":         func() (image.Image, error) { return Heat(Look{}, nil, nil, [][]float64{{1, 2}, {3}}) },
+		"labels":         func() (image.Image, error) { return Heat(Look{}, []string{"a", "b"}, nil, [][]float64{{1}}) },
+		"all NaN":        func() (image.Image, error) { return Heat(Look{}, nil, nil, [][]float64{{nan}}) },
+		"bars per label": func() (image.Image, error) { return Bars(Look{}, []string{"a"}, Series{Y: []float64{1, 2}}) },
+		"smoothing of 1": func() (image.Image, error) { return Loss(Look{}, 1, Series{Y: []float64{1}}) },
+		"smoothing NaN":  func() (image.Image, error) { return Loss(Look{}, nan, Series{Y: []float64{1}}) },
+		"bars on log":    func() (image.Image, error) { return Bars(Look{LogY: true}, []string{"a"}, Series{Y: []float64{1}}) },
+		"points":         func() (image.Image, error) { return Points(Look{}, nil, []float64{1}, nil) },
+		"tree, joins":    func() (image.Image, error) { return Tree(Look{}, []string{"a", "b"}, nil) },
+		"tree, twice": func() (image.Image, error) {
+			return Tree(Look{}, []string{"a", "b", "c"}, []Join{{0, 1, 1}, {0, 2, 2}})
+		},
+		"bars of nothing": func() (image.Image, error) { return Bars(Look{}, nil) },
+	} {
+		if img, err := draw(); img != nil || !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: picture %v, error %v; want a fault of kind Invalid", name, img != nil, err)
+		} else if f := (*fault.Error)(nil); errors.As(err, &f) && f.Hint == "" {
+			t.Errorf("%s: %v names no remedy", name, err)
+		}
+	}
+}
+
+// FuzzLine draws whatever numbers come; it must not panic or hang.
+func FuzzLine(f *testing.F) {
+	f.Add(1.0, 2.0, 3.0, true)
+	f.Add(0.0, math.Inf(1), -1e308, false)
+	f.Add(1e308, -1e308, 5e-324, true)
+	f.Fuzz(func(t *testing.T, a, b, c float64, log bool) {
+		l := Look{LogY: log, Width: 100, Height: 80}
+		_, _ = Line(l, Series{Y: []float64{a, b, c}}, Series{X: []float64{c, a}, Y: []float64{b, b}})
+		_, _ = Heat(l, nil, nil, [][]float64{{a, b}, {c, a}})
+		if !log {
+			_, _ = Bars(l, []string{"x", "y", "z"}, Series{Y: []float64{a, b, c}})
+		}
+	})
+}
