@@ -1,0 +1,136 @@
+package sample
+
+import (
+	"fmt"
+
+	. "github.com/gomlx/gomlx/pkg/core/graph"
+	"github.com/gomlx/gomlx/pkg/core/tensors"
+
+	"github.com/lohakit/notebook/lohakit/adapter"
+	"github.com/lohakit/notebook/lohakit/fault"
+	"github.com/lohakit/notebook/lohakit/sd"
+)
+
+// Applied is an adapter at a weight.
+type Applied struct {
+	Adapter *adapter.Adapter
+	Text    float64 // weight on the text encoder; 1 is as trained, 0 is off
+	UNet    float64 // weight on the UNet
+}
+
+// At applies a to both networks at one weight.
+func At(a *adapter.Adapter, weight float64) Applied { return Applied{a, weight, weight} }
+
+// engine is a model with adapters applied: the changed weights are computed once, and the networks run as they do without.
+type engine struct {
+	model      *sd.Model
+	unet, text network
+	known      map[string]states // of texts at a clip skip
+	made       []*tensors.Tensor // changed weights
+}
+
+// network is weights and what their programs depend on.
+type network struct {
+	*sd.Params
+	names []string
+	key   string
+}
+
+func newNetwork(config any, p *sd.Params) network {
+	names := p.Names()
+	return network{p, names, fmt.Sprintf("%+v %v", config, names)}
+}
+
+func newEngine(m *sd.Model, adapters []Applied) (*engine, error) {
+	e := &engine{model: m, known: map[string]states{}}
+	unet, text := m.UNet, m.Text
+	for _, a := range adapters {
+		if err := a.Adapter.Match(m); err != nil {
+			return nil, err
+		}
+		var err error
+		if unet, err = e.apply(a.Adapter, unet, a.UNet); err != nil {
+			e.free()
+			return nil, err
+		}
+		if text, err = e.apply(a.Adapter, text, a.Text); err != nil {
+			e.free()
+			return nil, err
+		}
+	}
+	e.unet, e.text = newNetwork(m.Config.UNet, unet), newNetwork(m.Config.Text, text)
+	return e, nil
+}
+
+// free gives back the memory of the changed weights; e must not be used afterwards.
+func (e *engine) free() {
+	for _, t := range e.made {
+		t.MustFinalizeAll()
+	}
+	e.made = nil
+}
+
+// bind is the weights of the given names made of nodes. Unlike sd.Params.Bind it keeps no tensor alive as long as its program.
+func bind(names []string, in []*Node) sd.Weights {
+	index := make(map[string]*Node, len(names))
+	for i, name := range names {
+		index[name] = in[i]
+	}
+	return func(name string) *Node {
+		node, ok := index[name]
+		if !ok {
+			panic(fault.New(fault.NotExist, "build graph", name, "the model has no such tensor"))
+		}
+		return node
+	}
+}
+
+// apply returns base with a's changes at a weight, all computed in one program.
+func (e *engine) apply(a *adapter.Adapter, base *sd.Params, weight float64) (*sd.Params, error) {
+	names := a.Changes(base)
+	if weight == 0 || len(names) == 0 {
+		return base, nil
+	}
+	weights := make([]any, len(names))
+	shapes := make([][]int, len(names))
+	for i, name := range names {
+		weights[i], shapes[i] = base.Get(name), base.Shape(name)
+	}
+	own := a.Params.Names()
+	program := compiled(fmt.Sprint("apply ", layout(a), names, shapes), "apply adapter", func(in []*Node) []*Node {
+		rest := in[len(names):]
+		changed := a.Apply(bind(names, in), bind(own, rest), rest[len(own)])
+		out := make([]*Node, len(names))
+		for i, name := range names {
+			out[i] = changed(name)
+		}
+		return out
+	})
+	out, err := program.Run(weights, a.Params.Inputs(), float32(weight))
+	if err != nil {
+		return nil, err
+	}
+	e.made = append(e.made, out...)
+	return replaced(base, names, out), nil
+}
+
+// replaced is base with some tensors replaced.
+func replaced(base *sd.Params, names []string, by []*tensors.Tensor) *sd.Params {
+	p := sd.NewParams()
+	for _, name := range base.Names() {
+		p.Set(name, base.Get(name))
+	}
+	for i, name := range names {
+		p.Set(name, by[i])
+	}
+	return p
+}
+
+// layout is equal for adapters that make the same graph: of the same Spec, and for a loaded adapter, whose file may hold more than a
+// Spec tells, itself.
+func layout(a *adapter.Adapter) string {
+	if len(a.Metadata) > 0 {
+		return fmt.Sprintf("%p", a)
+	}
+	return fmt.Sprintf("%+v of %v", a.Spec, a.Names())
+}

@@ -1,0 +1,121 @@
+package sample
+
+import (
+	"context"
+	"reflect"
+	"testing"
+
+	"github.com/gomlx/gomlx/pkg/core/tensors"
+
+	"github.com/lohakit/notebook/lohakit/adapter"
+	"github.com/lohakit/notebook/lohakit/fault"
+	"github.com/lohakit/notebook/lohakit/sd"
+)
+
+// TestGridWithAdapter draws with and without an adapter: a new one changes nothing, a trained one does, at weight 0 not.
+func TestGridWithAdapter(t *testing.T) {
+	m := tiny(t, sd.Epsilon)
+	spec := adapter.Default()
+	spec.Dim, spec.ConvDim, spec.Preset = 2, 0, "attn-only"
+	fresh, err := adapter.New(m, spec, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trained, err := adapter.New(m, spec, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	noise := GoNoise(1)
+	for _, name := range trained.Params.Names() {
+		shape := trained.Params.Shape(name)
+		values := make([]float32, trained.Params.Get(name).Size())
+		noise.Field(values)
+		trained.Params.Set(name, tensors.FromFlatDataAndDimensions(values, shape...))
+	}
+	g := Grid{Base: Request{Model: m, Options: Options{Prompt: "a cat", Steps: 2, CFG: 3}}, Y: Seeds(1, 2),
+		X: Cross(Adapters(Named[*adapter.Adapter]{"new", fresh}, Named[*adapter.Adapter]{"trained", trained}), Weights(0, 1))}
+	s, err := g.Draw(context.Background(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for row := range 2 {
+		plain := pix(s.Cell(0, row).Image)
+		for column, same := range []bool{true, true, true, false} {
+			if got := pix(s.Cell(column, row).Image); reflect.DeepEqual(got, plain) != same {
+				t.Errorf("%s, %s: the image is as without an adapter: %v, want %v", s.Columns[column], s.Rows[row], !same, same)
+			}
+		}
+	}
+	if s.Cell(0, 0).Info.Seed != 1 || s.Cell(0, 1).Info.Seed != 2 || len(s.Cell(1, 0).Info.Adapters) != 1 {
+		t.Errorf("infotexts %v, %v", s.Cell(0, 0).Info, s.Cell(1, 0).Info)
+	}
+}
+
+func TestAxesAreChecked(t *testing.T) {
+	m := tiny(t, sd.Epsilon)
+	base := Request{Model: m, Options: Options{Prompt: "a cat"}}
+	for name, axis := range map[string]Axis{
+		"search not there": PromptSR("dog", "fox"), "no adapter": Weights(0, 1), "steps below 1": StepCounts(-1), "sampler": SamplerNames("Magic"),
+		"no values":              Seeds(),
+		"steps without adapters": Checkpoints([]int{1, 2}, nil), "too many": Cross(Seeds(make([]int64, 100)...), Seeds(make([]int64, 100)...)),
+	} {
+		if _, err := (Grid{Base: base, Y: axis}).Draw(context.Background(), nil); !fault.Is(err, fault.Invalid) && !fault.Is(err, fault.NotExist) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestAxesSet checks what each axis changes, and that the grid's own request stays as it is.
+func TestAxesSet(t *testing.T) {
+	a, b := new(adapter.Adapter), new(adapter.Adapter)
+	base := Request{Adapters: []Applied{At(a, 1)}, Options: Options{Prompt: "a cat and a cat", Negative: "cat"}}
+	r := base
+	for _, axis := range []struct {
+		Axis
+		i int
+	}{{PromptSR("cat", "dog"), 1}, {Weights(0.5, 0.25), 1}, {Cross(Seeds(4, 5), CFGs(1, 2, 3)), 5}, {ClipSkips(2), 0},
+		{Checkpoints([]int{100}, []*adapter.Adapter{b}), 0}} {
+		if err := axis.set(&r, axis.i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := Request{Adapters: []Applied{At(a, 0.25), At(b, 1)},
+		Options: Options{Prompt: "a dog and a dog", Negative: "dog", Seed: 5, CFG: 3, ClipSkip: 2}}
+	if !reflect.DeepEqual(r, want) {
+		t.Errorf("got %+v, want %+v", r, want)
+	}
+	if base.Adapters[0].UNet != 1 {
+		t.Error("the grid's own adapters changed")
+	}
+}
+
+// TestRequestInfo checks what is said of an image before it is drawn, through its PNG and back to the options.
+func TestRequestInfo(t *testing.T) {
+	m := tiny(t, sd.Epsilon)
+	info, slips, err := Request{Model: m, Options: Options{Prompt: "a (cat", Negative: "b)", Seed: 3, Steps: 5, Sampler: "euler_a", Eta: -1}}.Info()
+	if err != nil || len(slips) != 2 || info.Sampler != "Euler a" || info.Width != 16 {
+		t.Fatalf("%+v, slips %q, %v", info, slips, err)
+	}
+	back, err := ParseInfo(info.String())
+	if err != nil || !reflect.DeepEqual(back.Options(), Options{Prompt: "a (cat", Negative: "b)", Seed: 3, Steps: 5, CFG: 7, Sampler: "Euler a", Width: 16,
+		Height: 16, ClipSkip: 1, Eta: -1, Noise: "go"}) {
+		t.Errorf("read back as %+v, %v", back.Options(), err)
+	}
+}
+
+func TestValueLists(t *testing.T) {
+	for text, want := range map[string][]float64{
+		"1, 2,5": {1, 2, 5}, "1-5": {1, 2, 3, 4, 5}, "1-5(+2)": {1, 3, 5}, "1-10[4]": {1, 4, 7, 10}, "10-6(-2)": {10, 8, 6},
+		"0-1[3], 7": {0, .5, 1, 7}, "-1": {-1}, "3-1": {3, 2, 1},
+	} {
+		got, err := Floats(text)
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q is %v, %v; want %v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "a", "1-5(-1)", "1-9999999", "1-2[99999999999]", "1-2(+0)", "1..2-3"} {
+		if got, err := Floats(text); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%q is %v, %v; want a fault", text, got, err)
+		}
+	}
+}

@@ -1,0 +1,98 @@
+package sample
+
+import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/png"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/lohakit/notebook/lohakit/fault"
+)
+
+// TestReadsWebUIInfotext reads what a web UI writes, quoted values included.
+func TestReadsWebUIInfotext(t *testing.T) {
+	i, err := ParseInfo("1girl, Anisphia\nsmile <lora:x:0.8>\nNegative prompt: bad, worst\nquality\n" +
+		`Steps: 20, Sampler: DPM++ 2M Karras, CFG scale: 7.5, Seed: 4294967295, Size: 512x768, Model hash: 925997e9af, Model: nai-full, ` +
+		`Clip skip: 2, ENSD: 31337, RNG: NV, Lora hashes: "a: 1f2e, b: 33", Version: v1.6.0`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Info{Prompt: "1girl, Anisphia\nsmile <lora:x:0.8>", Negative: "bad, worst\nquality", Steps: 20, Sampler: "DPM++ 2M Karras", CFG: 7.5,
+		Seed: 4294967295, Width: 512, Height: 768, Model: "nai-full", ClipSkip: 2, Eta: -1, Noise: "philox",
+		Rest: []Field{{"Model hash", "925997e9af"}, {"ENSD", "31337"}, {"Lora hashes", "a: 1f2e, b: 33"}, {"Version", "v1.6.0"}}}
+	if !reflect.DeepEqual(i, want) {
+		t.Errorf("read %+v\nwant %+v", i, want)
+	}
+	if i, _ := ParseInfo("a cat: small, dog: large"); i.Prompt != "a cat: small, dog: large" || i.Steps != 0 {
+		t.Errorf("two pairs are prompt, read %+v", i)
+	}
+}
+
+// ExampleInfo writes the line below an image.
+func ExampleInfo() {
+	i := Info{Prompt: "Anisphia, smile", Negative: "blurry", Steps: 20, Sampler: "DDIM", CFG: 7, Seed: 1, Width: 512, Height: 512, ClipSkip: 2, Eta: -1,
+		Adapters: []Field{{"anisphia", "0.8"}, {"ke-ta", "1"}}}
+	fmt.Println(i)
+	// Output:
+	// Anisphia, smile
+	// Negative prompt: blurry
+	// Steps: 20, Sampler: DDIM, CFG scale: 7, Seed: 1, Size: 512x512, Clip skip: 2, Lora weights: "anisphia: 0.8, ke-ta: 1"
+}
+
+// FuzzInfo checks that reading what was written gives the same, whatever was read first.
+func FuzzInfo(f *testing.F) {
+	f.Add("p\nNegative prompt: n\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 8x8, X: \"a, b\"")
+	f.Add("Steps: 1e9, Seed: x, Size: 3x, CFG scale: NaN")
+	f.Add("\n\n: ,:,:\"")
+	f.Fuzz(func(t *testing.T, text string) {
+		i, err := ParseInfo(text)
+		if err != nil {
+			return
+		}
+		again, err := ParseInfo(i.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		third, _ := ParseInfo(again.String())
+		if !reflect.DeepEqual(again, third) {
+			t.Fatalf("%q reads as %+v, and once more as %+v", text, again, third)
+		}
+	})
+}
+
+// TestPNGText carries text through a picture, in Latin-1 and beyond.
+func TestPNGText(t *testing.T) {
+	for _, text := range []string{"", "plain\nNegative prompt: é", "日本語 🌸", strings.Repeat("long ", 10000)} {
+		var b bytes.Buffer
+		if err := WritePNG(&b, image.NewGray(image.Rect(0, 0, 3, 2)), text); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := png.Decode(bytes.NewReader(b.Bytes())); err != nil {
+			t.Errorf("the picture cannot be read back: %v", err)
+		}
+		if got, err := ReadPNGText(&b); err != nil || got != text {
+			t.Errorf("%.20q reads as %.20q, %v", text, got, err)
+		}
+	}
+	if _, err := ReadPNGText(strings.NewReader("GIF89a..")); !fault.Is(err, fault.Corrupt) {
+		t.Errorf("a GIF: %v", err)
+	}
+}
+
+// FuzzPNGText reads any bytes without panic or great allocation.
+func FuzzPNGText(f *testing.F) {
+	var b bytes.Buffer
+	if err := WritePNG(&b, image.NewGray(image.Rect(0, 0, 3, 2)), "日本"); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b.Bytes())
+	f.Add(append(append([]byte{}, signature...), "\xff\xff\xff\xfftEXt"...))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if _, err := ReadPNGText(bytes.NewReader(raw)); err != nil && !fault.Is(err, fault.Corrupt) {
+			t.Fatal(err)
+		}
+	})
+}
