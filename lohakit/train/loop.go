@@ -1,0 +1,175 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/gomlx/gomlx/pkg/core/tensors"
+
+	"github.com/lohakit/notebook/lohakit/adapter"
+	"github.com/lohakit/notebook/lohakit/dataset"
+	"github.com/lohakit/notebook/lohakit/fault"
+	"github.com/lohakit/notebook/lohakit/sd"
+)
+
+// Run is a training run that can be stepped, looked at between steps, saved, and resumed exactly. It is not for concurrent use.
+type Run struct {
+	Config  Config
+	Model   *sd.Model        // the base, which training leaves as it is
+	Adapter *adapter.Adapter // what is trained
+	Data    *dataset.Set     // arranged by Config
+
+	params    *sd.Params // the adapter's, in the order of names
+	names     []string
+	state     []*tensors.Tensor      // the optimizer's
+	factor    func(step int) float64 // of the rates, by the step counted from 0
+	tokenizer *sd.Tokenizer
+	encoder   *dataset.Encoder
+	latents   *dataset.Latents
+	graphs    *graphs
+
+	done     int // optimizer steps made
+	total    int // of how many
+	perEpoch int // batches
+	epoch    int // whose order is in order
+	order    []dataset.Batch
+	losses   []float64 // of each step
+	started  time.Time
+}
+
+// New prepares a run: it checks the configuration, arranges the dataset by it, and makes the adapter. Nothing is decoded or compiled
+// before the first step.
+func New(model *sd.Model, data *dataset.Set, cfg Config) (*Run, error) {
+	if err := cfg.Check(); err != nil {
+		return nil, err
+	}
+	spec := cfg.Spec
+	if cfg.UNetOnly {
+		spec.Rules = append([]adapter.Rule{{Match: "lora_te_*", Skip: true}}, spec.Rules...)
+	}
+	if cfg.TextOnly {
+		spec.Rules = append([]adapter.Rule{{Match: "lora_unet_*", Skip: true}}, spec.Rules...)
+	}
+	a, err := adapter.New(model, spec, cfg.Seed)
+	if err != nil {
+		return nil, err
+	}
+	return newRun(model, data, cfg, a, sharedGraphs(model, a, cfg))
+}
+
+// Continue prepares a run whose adapter is a trained one (the trainers' network_weights); the optimizer starts anew. Config's Spec is not
+// used.
+func Continue(model *sd.Model, data *dataset.Set, cfg Config, a *adapter.Adapter) (*Run, error) {
+	cfg.Spec = a.Spec
+	if err := cfg.Check(); err != nil {
+		return nil, err
+	}
+	return newRun(model, data, cfg, a, newGraphs(model, a, cfg))
+}
+
+// newRun prepares a run that trains a.
+func newRun(model *sd.Model, data *dataset.Set, cfg Config, a *adapter.Adapter, g *graphs) (*Run, error) {
+	data, err := data.With(cfg.Dataset())
+	if err != nil {
+		return nil, err
+	}
+	if data.FromFile() { // the file says how its images are arranged
+		cfg.BatchSize, cfg.Resolution = data.Options.BatchSize, data.Options.Resolution.W
+	}
+	if cfg.ClipSkip > model.Config.Text.Layers {
+		return nil, fault.New(fault.Invalid, "configure training", "ClipSkip", "%d is more than the %d layers of this text encoder",
+			cfg.ClipSkip, model.Config.Text.Layers).Fix("use 1 or 2")
+	}
+	encoder, err := dataset.NewEncoder(model, dataset.LatentOptions{Mean: cfg.LatentsMean, Cache: cfg.LatentsCache})
+	if err != nil {
+		return nil, err
+	}
+	r := &Run{Config: cfg, Model: model, Adapter: a, Data: data, params: a.Params, names: a.Params.Names(),
+		tokenizer: sd.CLIP(), encoder: encoder, perEpoch: data.StepsPerEpoch(), started: time.Now(), graphs: g}
+	if len(r.names) == 0 {
+		return nil, fault.New(fault.Invalid, "configure training", "Preset", "leaves nothing to train").Fix("use full (the default)")
+	}
+	r.total = r.Plan().Steps
+	r.factor = cfg.schedule(r.total).Factor
+	return r, nil
+}
+
+// Plan returns what the run will do. With accumulation a step takes GradAccumulation batches.
+func (r *Run) Plan() dataset.Plan {
+	steps := r.Config.Steps
+	if steps == 0 {
+		batches := r.Config.Epochs * r.perEpoch
+		steps = (batches + r.Config.GradAccumulation - 1) / r.Config.GradAccumulation
+	}
+	return r.Data.Plan(steps, 0)
+}
+
+// Status is how a run stands after a step.
+type Status struct {
+	Phase     string        // "encoding images", "compiling", "training"
+	Step      int           // optimizer steps made
+	Total     int           // of how many; while encoding, Step and Total count images
+	Epoch     int           // from 1
+	Loss      float64       // of this step
+	Smoothed  float64       // mean over the last steps, as many as an epoch has, at most 100
+	GradNorm  float64       // Euclidean norm of the gradient before clipping
+	LR        float64       // rate of the UNet's part at this step
+	PerSecond float64       // steps per second of this call, without compiling
+	Left      time.Duration // until n steps are made, at this speed
+	Memory    uint64        // resident memory of the process, bytes; 0 where the system does not tell
+}
+
+// String is the status in one line.
+func (s Status) String() string {
+	if s.Phase != "training" {
+		return fmt.Sprintf("%s %d/%d", s.Phase, s.Step, s.Total)
+	}
+	return fmt.Sprintf("step %d/%d  loss %.4f  (mean %.4f)  %.2f it/s  %s left  %.1f GB",
+		s.Step, s.Total, s.Loss, s.Smoothed, s.PerSecond, s.Left.Round(time.Second), float64(s.Memory)/1e9)
+}
+
+// Step makes n optimizer steps, fewer if ctx is cancelled or the run's end is reached, telling report (may be nil) after each. A cancelled
+// context is a fault of kind Canceled, and Step may be called again to go on. A loss or gradient that is not finite is a fault of
+// kind Numeric that names the module it comes from; the parameters are those of the last good step.
+func (r *Run) Step(ctx context.Context, n int, report func(Status)) error {
+	if n < 1 {
+		return fault.New(fault.Invalid, "train", "n", "%d steps", n).Fix("use 1 or more")
+	}
+	if r.done >= r.total {
+		return fault.New(fault.Invalid, "train", "Steps", "all %d steps are made", r.total).
+			Fix("set Steps higher and make a new run, or resume with it")
+	}
+	if report == nil {
+		report = func(Status) {}
+	}
+	if err := r.prepare(ctx, report); err != nil {
+		return err
+	}
+	n = min(n, r.total-r.done)
+	begin, compiling := time.Now(), time.Duration(0)
+	for i := range n {
+		if err := ctx.Err(); err != nil {
+			return fault.New(fault.Canceled, "train", "", "stopped after step %d of %d: %w", r.done, r.total, err).
+				Fix("step again to go on")
+		}
+		start := time.Now()
+		result, compiled, err := r.one(report)
+		if err != nil {
+			return err
+		}
+		if compiled {
+			compiling += time.Since(start)
+		}
+		status := r.status(result)
+		if made := i + 1; time.Since(begin) > compiling {
+			status.PerSecond = float64(made) / (time.Since(begin) - compiling).Seconds()
+			status.Left = time.Duration(float64(n-made) / status.PerSecond * float64(time.Second))
+		}
+		report(status)
+		if err := r.saveOnSchedule(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
