@@ -1,0 +1,209 @@
+package spectrum
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/lohakit/notebook/lohakit/adapter"
+	"github.com/lohakit/notebook/lohakit/checkpoint"
+	"github.com/lohakit/notebook/lohakit/fault"
+)
+
+func list(m ...Matrix) Differences {
+	return func(next func(Matrix) error) error {
+		for _, x := range m {
+			if err := next(x); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// TestExtractsAsLyCORIS compares rank and product with recorded extractions in every mode.
+func TestExtractsAsLyCORIS(t *testing.T) {
+	raw, err := os.ReadFile("testdata/extract.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type layer struct {
+		Shape  []int
+		Values []float32
+	}
+	var r struct {
+		Linear, Conv layer
+		Runs         []struct {
+			Layer, Mode string
+			Param       float64
+			Rank        int
+			Product     []float64
+		}
+	}
+	if err := json.Unmarshal(raw, &r); err != nil {
+		t.Fatal(err)
+	}
+	for _, run := range r.Runs {
+		l := r.Linear
+		if run.Layer == "conv" {
+			l = r.Conv
+		}
+		m, err := NewMatrix(run.Layer, l.Values, l.Shape...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Key = "lora_unet_x"
+		rule := Rule{Mode: Mode(run.Mode), Value: run.Param}
+		tensors, parts, err := Extract(list(m), Extraction{Linear: rule, Conv: rule, WholeAbove: true, DType: checkpoint.F32})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if parts[0].Rank != run.Rank {
+			t.Errorf("%s %s %g: rank %d, LyCORIS has %d", run.Layer, run.Mode, run.Param, parts[0].Rank, run.Rank)
+			continue
+		}
+		if run.Rank == 0 {
+			continue
+		}
+		up, _ := tensors[0].Floats()
+		down, _ := tensors[1].Floats()
+		for i, want := range run.Product {
+			row, col := 17*i/m.Cols, 17*i%m.Cols
+			got := 0.0
+			for k := range run.Rank {
+				got += float64(up[row*run.Rank+k]) * float64(down[k*m.Cols+col])
+			}
+			if math.Abs(got-want) > 2e-5 {
+				t.Errorf("%s %s %g: product at %d is %v, LyCORIS has %v", run.Layer, run.Mode, run.Param, 17*i, got, want)
+				break
+			}
+		}
+	}
+}
+
+// TestResizingRules checks kohya's rules on singular values whose ranks are plain.
+func TestResizingRules(t *testing.T) {
+	s := &Spectrum{Rows: 4, Cols: 4, Values: []float64{8, 4, 2, 1}, Energy: 85}
+	for _, c := range []struct {
+		rule Rule
+		want int
+	}{
+		{Rule{Mode: SVRatio, Value: 5}, 3}, {Rule{Mode: SVRatio, Value: 5, Max: 2}, 2},
+		{Rule{Mode: SVCumulative, Value: 0.5}, 2}, {Rule{Mode: SVCumulative, Value: 0.7}, 3}, {Rule{Mode: SVCumulative, Value: 1}, 4},
+		{Rule{Mode: SVFro, Value: 0.9}, 3}, {Rule{Mode: Energy, Value: 0.9}, 2}, {Rule{Mode: Energy, Value: 0.95}, 3}, {Rule{Mode: Fixed, Value: 9}, 4},
+	} {
+		if got := c.rule.Rank(s, 4); got != c.want {
+			t.Errorf("%+v chooses %d of %v, want %d", c.rule, got, s.Values, c.want)
+		}
+	}
+	if got := (Rule{Mode: SVFro, Value: 0.9}).Rank(&Spectrum{Values: []float64{1e-7, 0}}, 2); got != 1 {
+		t.Errorf("of nothing %d ranks are kept", got)
+	}
+	for _, r := range []Rule{{Mode: "best"}, {Mode: Fixed, Value: 0.5}, {Mode: Ratio, Value: 2}, {Mode: SVRatio, Value: 1}, {Mode: Energy, Value: math.NaN()},
+		{Mode: Threshold, Value: -1}, {Mode: Whole, Max: -1}} {
+		if err := r.Check(); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%+v: %v", r, err)
+		}
+	}
+}
+
+// TestExtractedAdapterIsTheDifference extracts at full rank, saves, loads, and gets the difference of the two models back.
+func TestExtractedAdapterIsTheDifference(t *testing.T) {
+	source, tuned := tiny(t, 1), tiny(t, 2)
+	full := Rule{Mode: Fixed, Value: 1000}
+	d := OfModels(tuned, source, "mid_block.*")
+	tensors, parts, err := Extract(d, Extraction{Linear: full, Conv: full, DType: checkpoint.F32})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "x.safetensors")
+	if err := checkpoint.Write(path, tensors, nil); err != nil {
+		t.Fatal(err)
+	}
+	a, err := adapter.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	back := map[string]Matrix{}
+	if err := OfAdapter(a, source, "")(func(m Matrix) error { back[m.Name] = m; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	err = d(func(m Matrix) error {
+		if spatial(m) { // the rank of a convolution is at most its number of channels
+			return nil
+		}
+		n++
+		for i, v := range m.Data {
+			if math.Abs(float64(v-back[m.Name].Data[i])) > 1e-5 {
+				t.Errorf("%s: element %d is %v, was %v", m.Name, i, back[m.Name].Data[i], v)
+				break
+			}
+		}
+		return nil
+	})
+	if err != nil || n == 0 || len(parts) < n {
+		t.Errorf("%d layers, %d parts, %v", n, len(parts), err)
+	}
+}
+
+// TestClampIsTheSignedQuantile checks the interpolation against numbers worked by hand: of 0 … 10 the 0.95 quantile is 9.5.
+func TestClampIsTheSignedQuantile(t *testing.T) {
+	a, b := []float32{10, 0, 1, 2, 3}, []float32{4, 5, 6, 7, 8, 9}
+	clamp(0.95, a, b)
+	if a[0] != 9.5 || b[5] != 9 {
+		t.Errorf("clamped to %v, %v", a, b)
+	}
+	c := []float32{-100, 1, 2}
+	clamp(1, c)
+	if c[0] != -2 {
+		t.Errorf("the lower side is clamped to %v, want -2", c[0])
+	}
+}
+
+// TestCurveFalls holds the curve against real extractions.
+func TestCurveFalls(t *testing.T) {
+	m := product(40, 30, 30, 0.8, 2)
+	m.Shape, m.Key = []int{40, 30}, "lora_unet_x"
+	curve, err := Curve(list(m), 2, 8, 30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range curve {
+		tensors, parts, err := Extract(list(m), Extraction{Linear: Rule{Mode: Fixed, Value: float64(p.Rank)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if math.Abs(parts[0].Error-p.Error) > 1e-3 || Size(tensors) != p.Bytes {
+			t.Errorf("rank %d: the curve says %v in %d bytes, the extraction has %v in %d", p.Rank, p.Error, p.Bytes, parts[0].Error, Size(tensors))
+		}
+	}
+	if _, _, err := Extract(list(m), Extraction{}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("no rule: %v", err)
+	}
+	zero := m
+	zero.Data = make([]float32, len(m.Data))
+	if _, _, err := Extract(list(zero), Extraction{Linear: Rule{Mode: Fixed, Value: 4}}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("no difference: %v", err)
+	}
+}
+
+// TestSumIsExact merges two adapters' differences and takes one away again.
+func TestSumIsExact(t *testing.T) {
+	a, b := product(12, 9, 3, 0.5, 2), random(12, 9, 5)
+	b.Name = a.Name
+	var got Matrix
+	if err := Sum([]float64{1, 0.5}, list(a), list(b))(func(m Matrix) error { got = m; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range got.Data {
+		if want := a.Data[i] + b.Data[i]/2; math.Abs(float64(v-want)) > 1e-6 {
+			t.Fatalf("element %d is %v, want %v", i, v, want)
+		}
+	}
+	if err := Sum([]float64{1}, list(a), list(b))(nil); !fault.Is(err, fault.Invalid) {
+		t.Errorf("one weight for two: %v", err)
+	}
+}

@@ -1,0 +1,119 @@
+package spectrum
+
+import (
+	"fmt"
+	"image"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/lohakit/notebook/lohakit/chart"
+	"github.com/lohakit/notebook/lohakit/fault"
+)
+
+// floor is the singular value, as a share of the largest, below which plots show rounding and stop.
+const floor = 1e-7
+
+// Plot draws the singular values of the spectra on a logarithmic axis, each named with its effective rank and its rank at 90 %. What
+// all names begin with goes into the title.
+func Plot(l chart.Look, spectra ...*Spectrum) (image.Image, error) {
+	shared := sharedPath(spectra)
+	if shared != "" {
+		l.Title = strings.TrimSpace(l.Title + "  " + strings.TrimSuffix(shared, "."))
+	}
+	series := make([]chart.Series, len(spectra))
+	for i, s := range spectra {
+		n := len(s.Values)
+		for n > 1 && s.Values[n-1] < floor*s.Values[0] {
+			n--
+		}
+		series[i] = chart.Series{Name: fmt.Sprintf("%s: effective rank %.1f, 90 %% in %d of %d", strings.TrimPrefix(s.Name, shared), s.Effective(), s.RankAt(0.9), s.Full()), Y: s.Values[:n]}
+	}
+	if len(series) > 0 && allZero(spectra) {
+		return nil, fault.New(fault.Invalid, "plot spectrum", spectra[0].Name, "every singular value is 0: nothing was changed").Fix("train first")
+	}
+	return chart.Spectrum(l, series...)
+}
+
+// sharedPath is what the names of several spectra begin with, up to a dot.
+func sharedPath(spectra []*Spectrum) string {
+	if len(spectra) < 2 {
+		return ""
+	}
+	shared := spectra[0].Name
+	for _, s := range spectra[1:] {
+		for !strings.HasPrefix(s.Name, shared) {
+			shared = shared[:len(shared)-1]
+		}
+	}
+	return shared[:strings.LastIndexByte(shared, '.')+1]
+}
+
+func allZero(spectra []*Spectrum) bool {
+	return !slices.ContainsFunc(spectra, func(s *Spectrum) bool { return s.Energy > 0 })
+}
+
+// PlotEnergy draws the share of the energy in the leading ranks.
+func PlotEnergy(l chart.Look, spectra ...*Spectrum) (image.Image, error) {
+	l.X, l.Y = "ranks", "share of the energy"
+	series := make([]chart.Series, len(spectra))
+	for i, s := range spectra {
+		y := append([]float64{0}, s.Cumulative()...)
+		series[i] = chart.Series{Name: s.Name, Y: y}
+	}
+	return chart.Line(l, series...)
+}
+
+// PlotLayers draws layers × ranks: the logarithm of each singular value over the layer's largest, down to 10⁻⁴, of up to the
+// given number of ranks.
+func PlotLayers(l chart.Look, ranks int, spectra ...*Spectrum) (image.Image, error) {
+	var rows []string
+	var z [][]float64
+	wide := 0
+	for _, s := range spectra {
+		wide = max(wide, min(ranks, len(s.Values)))
+	}
+	for _, s := range spectra {
+		row := make([]float64, wide)
+		for i := range row {
+			row[i] = math.NaN()
+			if i < len(s.Values) && s.Values[0] > 0 {
+				row[i] = math.Max(math.Log10(s.Values[i]/s.Values[0]), -4)
+			}
+		}
+		rows, z = append(rows, s.Name), append(z, row)
+	}
+	cols := make([]string, wide)
+	for i := range cols {
+		cols[i] = fmt.Sprint(i + 1)
+	}
+	if l.X == "" {
+		l.X = "index (log₁₀ of the singular value over the largest)"
+	}
+	if l.Height == 0 {
+		l.Height = min(2000, max(200, 90+14*len(rows)))
+	}
+	return chart.Heat(l, rows, cols, z)
+}
+
+// PlotSteps draws the effective rank of a layer over training steps; history holds one line of spectra per step.
+func PlotSteps(l chart.Look, steps []int, history [][]*Spectrum) (image.Image, error) {
+	if len(steps) != len(history) {
+		return nil, fault.New(fault.Invalid, "plot effective rank", l.Title, "%d steps and %d lines of spectra", len(steps), len(history))
+	}
+	l.X, l.Y = "step", "effective rank"
+	var series []chart.Series
+	index := map[string]int{}
+	for i, line := range history {
+		for _, s := range line {
+			k, ok := index[s.Name]
+			if !ok {
+				k = len(series)
+				index[s.Name] = k
+				series = append(series, chart.Series{Name: s.Name})
+			}
+			series[k].X, series[k].Y = append(series[k].X, float64(steps[i])), append(series[k].Y, s.Effective())
+		}
+	}
+	return chart.Line(l, series...)
+}
