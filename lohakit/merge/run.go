@@ -1,0 +1,219 @@
+package merge
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/lohakit/notebook/lohakit/checkpoint"
+	"github.com/lohakit/notebook/lohakit/fault"
+)
+
+// Options says where a recipe's models are.
+type Options struct {
+	Models    func(name string) (path string, err error) // finds a source: see InFolder
+	Folder    string                                     // where results are stored, as OUT.safetensors
+	Variables map[string]string                          // what stands for the recipe's variables: "__SD15__": "sd-v1-5"
+	Blocks    map[string]Blocks                          // by result: a weight for each block in place of the line's M
+	Pickle    bool                                       // sources may be .ckpt files
+	Progress  func(l Line, done, total int)              // is called after each tensor; nil
+}
+
+// Result is one line's model.
+type Result struct {
+	Name    string
+	Path    string
+	Reused  bool   // it was there already, made by the same line from the same models
+	Mix     Mix    // what it holds of the sources
+	Warning string // of Mix
+}
+
+// Metadata keys of results.
+const (
+	keyRecipe = "lohakit.merge.recipe" // the line
+	keyMix    = "lohakit.merge.mix"    // what it comes to
+	keyPrint  = "lohakit.merge.print"  // of line and inputs
+)
+
+// Run computes every line, in order, and stores its result, as the original tool does: each line reads what the one before stored, so
+// that rounding adds up as there. Before anything is computed all models are found and opened; an unknown one is a
+// fault that names its line. A result that is there already, made by the same line from the same models, is left as it is;
+// a file of that name that no recipe made is never replaced. Memory stays below three times the largest tensor.
+func (r *Recipe) Run(ctx context.Context, o Options) ([]Result, error) {
+	s := sources{options: o, files: map[string]*checkpoint.File{}, prints: map[string]string{}}
+	defer s.close()
+	if err := s.openAll(r); err != nil {
+		return nil, err
+	}
+	var out []Result
+	mixes := r.Expand()
+	for i, l := range r.Lines {
+		path := filepath.Join(o.Folder, l.Out+".safetensors")
+		operands := make([]*checkpoint.File, 3)
+		names := l.names()
+		for k, name := range names {
+			if j, ok := r.result(name, i); ok {
+				name = r.Lines[j].Out
+			} else {
+				name = s.chosen(name)
+			}
+			operands[k] = s.files[name]
+		}
+		m := merging{line: l, a: operands[0], b: operands[1], c: operands[2], blocks: o.Blocks, progress: o.Progress}
+		print := s.print(m)
+		reused, err := made(path, print)
+		if err != nil {
+			return out, err
+		}
+		if !reused {
+			meta := maps.Clone(m.a.Metadata)
+			meta["format"], meta["modelspec.title"] = "pt", l.Out
+			meta[keyRecipe], meta[keyMix], meta[keyPrint] = l.String(), mixes[i].String(), print
+			if err := m.run(ctx, path, meta); err != nil {
+				return out, err
+			}
+		}
+		f, err := checkpoint.Open(path)
+		if err != nil {
+			return out, err
+		}
+		s.files[l.Out], s.prints[l.Out] = f, print
+		out = append(out, Result{l.Out, path, reused, mixes[i], mixes[i].Warning()})
+	}
+	return out, nil
+}
+
+// made reports whether the file at path is the result with this print. A file there that is no result is a fault.
+func made(path, print string) (bool, error) {
+	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	f, err := checkpoint.Open(path)
+	if err == nil {
+		defer f.Close()
+		if f.Metadata[keyPrint] != "" {
+			return f.Metadata[keyPrint] == print, nil
+		}
+	}
+	return false, fault.New(fault.Invalid, "merge", path, "a file of that name is there and no recipe made it").Fix("rename the result or move the file")
+}
+
+// sources are the open models of a run: sources by the name in the recipe, results by their own.
+type sources struct {
+	options Options
+	files   map[string]*checkpoint.File
+	prints  map[string]string
+}
+
+func (s *sources) close() {
+	for _, f := range s.files {
+		f.Close()
+	}
+}
+
+// chosen is the model a name stands for: a variable's, or the name.
+func (s *sources) chosen(name string) string {
+	if to, ok := s.options.Variables[name]; ok {
+		return to
+	}
+	return name
+}
+
+// openAll opens every model the recipe starts from.
+func (s *sources) openAll(r *Recipe) error {
+	if s.options.Models == nil {
+		return fault.New(fault.Invalid, "merge", "Models", "nothing says where models are").Fix("use InFolder")
+	}
+	var opts []checkpoint.Option
+	if s.options.Pickle {
+		opts = append(opts, checkpoint.AllowPickle())
+	}
+	var slips []error
+	for i, l := range r.Lines {
+		for _, name := range l.names() {
+			if _, ok := r.result(name, i); ok {
+				continue
+			}
+			at := fmt.Sprintf("line %d", l.Number)
+			model := s.chosen(name)
+			if model == name && variable.MatchString(name) {
+				slips = append(slips, fault.New(fault.NotExist, "merge", at, "the variable %s has no value", name).Fix("set it in Options.Variables"))
+				continue
+			}
+			if s.files[model] != nil {
+				continue
+			}
+			path, err := s.options.Models(model)
+			if err == nil {
+				var f *checkpoint.File
+				if f, err = checkpoint.Open(path, opts...); err == nil {
+					s.files[model] = f
+					if err = guard(path, func() { s.prints[model] = identity(f) }); err == nil {
+						continue
+					}
+				}
+			}
+			slips = append(slips, fault.New(fault.NotExist, "merge", at, "%w", err))
+		}
+	}
+	return errors.Join(slips...)
+}
+
+// print is a fingerprint of the merge and its inputs.
+func (s *sources) print(m merging) string {
+	h := sha256.New()
+	fmt.Fprintln(h, m.line.String(), m.blocks[m.line.Out])
+	for _, f := range []*checkpoint.File{m.a, m.b, m.c} {
+		for name, open := range s.files {
+			if open == f && f != nil {
+				fmt.Fprintln(h, s.prints[name])
+			}
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// sampled is how many bytes of each tensor identity looks at.
+const sampled = 4096
+
+// identity is a fingerprint of a file's header and the beginning of every tensor, or for a merge its own.
+func identity(f *checkpoint.File) string {
+	if print := f.Metadata[keyPrint]; print != "" {
+		return print
+	}
+	h := sha256.New()
+	for _, name := range f.Names() {
+		t, err := f.Tensor(name)
+		if err != nil {
+			continue // Names lists what Tensor finds
+		}
+		fmt.Fprintln(h, t)
+		h.Write(t.Data[:min(len(t.Data), sampled)])
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// InFolder finds models as files of a folder and its subfolders: by the name without ending, in any case, else by the only file whose
+// name contains it, as web UIs do. No such file, or several, is a fault of kind NotExist.
+func InFolder(folder string) func(name string) (string, error) {
+	return func(name string) (string, error) {
+		var stems, paths []string
+		err := filepath.WalkDir(folder, func(path string, d os.DirEntry, err error) error {
+			if err == nil && !d.IsDir() && slices.Contains([]string{".safetensors", ".ckpt"}, filepath.Ext(path)) {
+				base := filepath.Base(path)
+				stems, paths = append(stems, base[:len(base)-len(filepath.Ext(base))]), append(paths, path)
+			}
+			return err
+		})
+		if err != nil {
+			return "", fault.New(fault.IO, "find model", folder, "%w", err)
+		}
+		return choose(name, stems, paths)
+	}
+}

@@ -1,0 +1,223 @@
+package merge
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/lohakit/notebook/lohakit/checkpoint"
+	"github.com/lohakit/notebook/lohakit/fault"
+)
+
+// stored is a tensor as the recorder wrote it.
+type stored struct {
+	DType string
+	Bits  []int64
+}
+
+func (s stored) tensor(t testing.TB, name string) checkpoint.Tensor {
+	t.Helper()
+	out := checkpoint.Tensor{Name: name, Shape: []int{len(s.Bits)}}
+	out.DType = map[string]checkpoint.DType{"torch.float16": checkpoint.F16, "torch.bfloat16": checkpoint.BF16, "torch.float32": checkpoint.F32}[s.DType]
+	for _, b := range s.Bits {
+		if out.DType == checkpoint.F32 {
+			out.Data = binary.LittleEndian.AppendUint32(out.Data, uint32(b))
+		} else {
+			out.Data = binary.LittleEndian.AppendUint16(out.Data, uint16(b))
+		}
+	}
+	return out
+}
+
+const (
+	weight    = "model.diffusion_model.middle_block.0.in_layers.2.weight"
+	positions = "cond_stage_model.transformer.text_model.embeddings.position_ids"
+)
+
+// TestRunBitForBit runs both recipes on files of every type and compares all bits with torch's.
+func TestRunBitForBit(t *testing.T) {
+	raw, err := os.ReadFile("testdata/merge.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kinds map[string]struct {
+		Models     map[string]stored
+		Average    stored
+		Difference stored `json:"add-difference"`
+	}
+	if err := json.Unmarshal(raw, &kinds); err != nil {
+		t.Fatal(err)
+	}
+	for kind, k := range kinds {
+		folder := t.TempDir()
+		for name, s := range k.Models {
+			position := checkpoint.Tensor{Name: positions, DType: checkpoint.I64, Shape: []int{1}, Data: make([]byte, 8)}
+			err := checkpoint.Write(filepath.Join(folder, name+".safetensors"), []checkpoint.Tensor{s.tensor(t, weight), position}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		for name, want := range map[string]stored{"average": k.Average, "add-difference": k.Difference} {
+			r := card(t, name)
+			for i := range r.Lines {
+				r.Lines[i].Half = strings.HasSuffix(kind, "fp16")
+			}
+			results, err := r.Run(context.Background(), Options{Models: InFolder(folder), Folder: t.TempDir()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := checkpoint.Open(results[5].Path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := f.Tensor(weight)
+			if err != nil {
+				t.Fatal(err)
+			}
+			expected := want.tensor(t, weight)
+			if got.DType != expected.DType || string(got.Data) != string(expected.Data) {
+				t.Errorf("%s of %s: %v with other bits than torch's %v", name, kind, got, expected)
+			}
+			if !f.Has(positions) || f.Metadata[keyMix] != results[5].Mix.String() {
+				t.Errorf("%s: the result lacks what is not merged, or its mix: %v", name, f.Metadata)
+			}
+			f.Close()
+		}
+	}
+}
+
+// two writes models a and b of one float32 tensor.
+func two(t testing.TB) (folder string) {
+	t.Helper()
+	folder = t.TempDir()
+	for name, v := range map[string]float32{"model-a": 1, "model-b": 3} {
+		write(t, folder, name, v)
+	}
+	return folder
+}
+
+func write(t testing.TB, folder, name string, v ...float32) {
+	t.Helper()
+	x, err := checkpoint.FromFloats(weight, checkpoint.F32, []int{len(v)}, v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := checkpoint.Write(filepath.Join(folder, name+".safetensors"), []checkpoint.Tensor{x}, map[string]string{"lohakit.heads": "4"}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func first(t testing.TB, path string) float32 {
+	t.Helper()
+	f, err := checkpoint.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	x, err := f.Tensor(weight)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := x.Floats()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v[0]
+}
+
+// TestRunOnce checks what is computed again: nothing, unless the recipe, its weights by block or a model changed.
+func TestRunOnce(t *testing.T) {
+	folder, out := two(t), t.TempDir()
+	run := func(recipe string, o Options) Result {
+		t.Helper()
+		r, err := Parse(recipe)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Models, o.Folder = InFolder(folder), out
+		results, err := r.Run(context.Background(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return results[len(results)-1]
+	}
+	const half = "mix = model-a + __B__, 0.5"
+	o := Options{Variables: map[string]string{"__B__": "Model-B"}}
+	if r := run(half, o); r.Reused || first(t, r.Path) != 2 {
+		t.Errorf("first run: %+v, %v", r, first(t, r.Path))
+	}
+	if r := run(half, o); !r.Reused {
+		t.Error("the same recipe is computed again")
+	}
+	if r := run("mix = model-a + model-b, 0.25", o); r.Reused || first(t, r.Path) != 1.5 {
+		t.Errorf("another weight: %+v", r)
+	}
+	o.Blocks = map[string]Blocks{"mix": {Mid: 1}}
+	if r := run("mix = model-a + model-b, 0.25", o); r.Reused || first(t, r.Path) != 3 {
+		t.Errorf("with block weights: %+v, %v", r, first(t, r.Path))
+	}
+	write(t, folder, "model-b", 5)
+	if r := run("mix = model-a + model-b, 0.25", o); r.Reused || first(t, r.Path) != 5 {
+		t.Errorf("with another model: %+v, %v", r, first(t, r.Path))
+	}
+}
+
+// TestRunRefuses checks that every bad run is refused before anything is stored.
+func TestRunRefuses(t *testing.T) {
+	folder := two(t)
+	write(t, folder, "wide", 1, 2)
+	for recipe, kind := range map[string]fault.Kind{
+		"mix = model-a + nobody, 0.5":                           fault.NotExist,
+		"mix = model-a + model, 0.5":                            fault.NotExist, // both could be meant
+		"mix = model-a + __X__, 0.5":                            fault.NotExist,
+		"mix = model-a + wide, 0.5":                             fault.Invalid,
+		"wide = model-a + model-b, 0.5":                         fault.Invalid, // would replace a source
+		"one = model-a + model-b, 0.5\ntwo = one + nobody, 0.5": fault.NotExist,
+	} {
+		out := folder
+		r, err := Parse(recipe)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Run(context.Background(), Options{Models: InFolder(folder), Folder: out}); !fault.Is(err, kind) {
+			t.Errorf("%q: %v, want kind %v", recipe, err, kind)
+		}
+		if files, _ := filepath.Glob(filepath.Join(folder, "*")); len(files) != 3 {
+			t.Errorf("%q leaves %v", recipe, files)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	r, err := Parse("mix = model-a + model-b, 0.5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Run(ctx, Options{Models: InFolder(folder), Folder: t.TempDir()}); !fault.Is(err, fault.Canceled) {
+		t.Errorf("a cancelled run: %v", err)
+	}
+}
+
+func TestBlocks(t *testing.T) {
+	b, err := ParseBlocks("0.5" + strings.Repeat(", 0", 12) + ", 1" + strings.Repeat(",0.25", 12))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]float64{
+		"cond_stage_model.transformer.text_model.final_layer_norm.weight": 0.5, "model.diffusion_model.time_embed.0.weight": 0.5,
+		"model.diffusion_model.input_blocks.11.0.in_layers.2.weight": 0, weight: 1, "model.diffusion_model.output_blocks.3.1.proj_in.weight": 0.25,
+		"model.diffusion_model.input_blocks.12.0.x": 0.5,
+	} {
+		if got := b.Weight(name); got != want {
+			t.Errorf("%s weighs %g, want %g", name, got, want)
+		}
+	}
+	for _, bad := range []string{"", "1,2", strings.Repeat("x,", 25) + "0"} {
+		if _, err := ParseBlocks(bad); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
