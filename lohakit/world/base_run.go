@@ -1,0 +1,216 @@
+package world
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	. "github.com/gomlx/gomlx/pkg/core/graph"
+	"github.com/gomlx/gomlx/pkg/core/tensors"
+
+	"github.com/lohakit/notebook/lohakit/checkpoint"
+	"github.com/lohakit/notebook/lohakit/fault"
+	"github.com/lohakit/notebook/lohakit/sd"
+	"github.com/lohakit/notebook/lohakit/xla"
+)
+
+// BaseSteps is the length of the shipped model's training.
+const BaseSteps = 6000
+
+// sharedRows is how many rows of the token table the words without a row of their own share.
+const sharedRows = 128
+
+// NewBase returns the training of a base model over the given number of steps, at its beginning.
+func NewBase(steps int) *Base {
+	ids := vocabulary()
+	unet := Miniature()
+	b := &Base{Steps: steps, latent: Autoencoder(baseSeed), config: sd.Config{
+		UNet: unet,
+		Text: sd.TextConfig{Rows: len(ids) + sharedRows, Width: unet.CrossDim, Layers: 3, Heads: 4, MLP: 4 * unet.CrossDim,
+			Positions: sd.Window, TokenIDs: ids},
+		VAE:        sd.VAEConfig{Latent: latents, Patch: patch, Scale: latentScale},
+		Prediction: sd.V,
+	}}
+	var weights []float32
+	for _, part := range []struct {
+		prefix string
+		params *sd.Params
+	}{{"unet.", sd.InitUNet(b.config.UNet, baseSeed)}, {"text.", sd.InitText(b.config.Text, baseSeed)}} {
+		p := part.params
+		b.layout.add(part.prefix, p)
+		for _, name := range p.Names() {
+			weights = append(weights, tensors.MustCopyFlatData[float32](p.Get(name))...)
+		}
+	}
+	vector := func(values []float32) *tensors.Tensor { return tensors.FromFlatDataAndDimensions(values, len(weights)) }
+	b.state = []*tensors.Tensor{vector(weights), vector(make([]float32, len(weights))), vector(make([]float32, len(weights))), vector(slices.Clone(weights))}
+	b.step = xla.Compile("base model step", b.train)
+	b.encode = xla.Compile("encode", func(in []*Node) []*Node {
+		return []*Node{sd.Encode(b.config.VAE, b.latent.Bind(in[1:]), in[0], nil)}
+	})
+	return b
+}
+
+// Train runs steps until all are done, ctx is cancelled, or report, which is called after each, returns an error.
+func (b *Base) Train(ctx context.Context, report func(*Base) error) error {
+	type drawn struct {
+		batch batch
+		err   error
+	}
+	next := make(chan drawn, 2) // pictures are drawn while the device computes
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		for n := b.Step + 1; n <= b.Steps; n++ {
+			d, err := batchOf(n)
+			select {
+			case next <- drawn{d, err}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	for b.Step < b.Steps {
+		select {
+		case <-ctx.Done():
+			return fault.New(fault.Canceled, "train base model", "", "stopped after step %d", b.Step).Fix("run it again to go on")
+		case d := <-next:
+			if d.err != nil {
+				return d.err
+			}
+			if err := b.advance(d.batch); err != nil {
+				return err
+			}
+			if err := report(b); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (b *Base) advance(d batch) error {
+	side := Size / patch
+	pixels := tensors.FromFlatDataAndDimensions(d.pixels, baseBatch, 3, Size, Size)
+	x, err := b.encode.Run(pixels, b.latent.Inputs())
+	if err != nil {
+		return err
+	}
+	n := b.Step + 1
+	out, err := b.step.Run(
+		xla.Donate(b.state[0]), xla.Donate(b.state[1]), xla.Donate(b.state[2]), xla.Donate(b.state[3]), x[0],
+		tensors.FromFlatDataAndDimensions(d.noise, baseBatch, latents, side, side),
+		tensors.FromFlatDataAndDimensions(d.times, baseBatch),
+		tensors.FromFlatDataAndDimensions(d.ids, baseBatch, sd.Window),
+		float32(b.rate(n)), float32(n))
+	if err != nil {
+		return err
+	}
+	b.state = out[:4]
+	b.Step = n
+	loss := float64(tensors.ToScalar[float32](out[4]))
+	if math.IsNaN(loss) {
+		return fault.New(fault.Numeric, "train base model", "loss", "not a number at step %d", n)
+	}
+	b.Loss = append(b.Loss, loss)
+	return nil
+}
+
+var stateNames = []string{"weights", "moment1", "moment2", "average"}
+
+// Save writes everything that Resume needs into the file.
+func (b *Base) Save(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fault.New(fault.IO, "save base training", path, "%w", err)
+	}
+	var out []checkpoint.Tensor
+	for i, name := range stateNames {
+		t, err := checkpoint.FromFloats(name, checkpoint.F32, []int{b.layout.size}, tensors.MustCopyFlatData[float32](b.state[i]))
+		if err != nil {
+			return err
+		}
+		out = append(out, t)
+	}
+	loss := make([]float32, len(b.Loss))
+	for i, l := range b.Loss {
+		loss[i] = float32(l)
+	}
+	t, err := checkpoint.FromFloats("loss", checkpoint.F32, []int{len(loss)}, loss)
+	if err != nil {
+		return err
+	}
+	return checkpoint.Write(path, append(out, t), map[string]string{"step": strconv.Itoa(b.Step), "steps": strconv.Itoa(b.Steps)})
+}
+
+// Resume takes over what Save wrote. The number of steps in all stays that of NewBase.
+func (b *Base) Resume(path string) error {
+	f, err := checkpoint.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	read := func(name string) ([]float32, error) {
+		t, err := f.Tensor(name)
+		if err != nil {
+			return nil, err
+		}
+		return t.Floats()
+	}
+	for i, name := range stateNames {
+		values, err := read(name)
+		if err != nil {
+			return err
+		}
+		if len(values) != b.layout.size {
+			return fault.New(fault.Invalid, "resume base training", path, "it is of a model of %d weights, this one has %d", len(values), b.layout.size).
+				Fix("delete the file to begin anew")
+		}
+		b.state[i] = tensors.FromFlatDataAndDimensions(values, len(values))
+	}
+	loss, err := read("loss")
+	if err != nil {
+		return err
+	}
+	b.Loss = nil
+	for _, l := range loss {
+		b.Loss = append(b.Loss, float64(l))
+	}
+	if b.Step, err = strconv.Atoi(f.Metadata["step"]); err != nil {
+		return fault.New(fault.Corrupt, "resume base training", path, "step %q", f.Metadata["step"])
+	}
+	return nil
+}
+
+// Model returns the model whose weights are the running average so far.
+func (b *Base) Model() *sd.Model {
+	average := tensors.MustCopyFlatData[float32](b.state[3])
+	m := &sd.Model{Config: b.config, UNet: sd.NewParams(), Text: sd.NewParams(), VAE: b.latent, Metadata: map[string]string{
+		"modelspec.title":      "miniature Stable Diffusion",
+		"modelspec.resolution": fmt.Sprintf("%dx%d", Size, Size),
+		"lohakit.steps":        strconv.Itoa(b.Step),
+	}}
+	for i, name := range b.layout.names {
+		size := product(b.layout.shapes[i])
+		t := tensors.FromFlatDataAndDimensions(slices.Clone(average[:size]), b.layout.shapes[i]...)
+		average = average[size:]
+		if unet, ok := strings.CutPrefix(name, "unet."); ok {
+			m.UNet.Set(unet, t)
+		} else {
+			m.Text.Set(strings.TrimPrefix(name, "text."), t)
+		}
+	}
+	return m
+}
+
+func product(dims []int) int {
+	n := 1
+	for _, d := range dims {
+		n *= d
+	}
+	return n
+}

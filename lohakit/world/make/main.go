@@ -1,0 +1,73 @@
+// Command make rebuilds what the miniature world ships, deterministically and from nothing:
+//
+//	go run ./lohakit/world/make judge              the judge and its report, in lohakit/world/assets (some ten minutes on two idle cores)
+//	go run ./lohakit/world/make base               the base model, in lohakit/world/models (two hours on two cores; resumes)
+//	go run ./lohakit/world/make card               the base model's page: samples and the judge's figures (ten minutes)
+//	go run ./lohakit/world/make quickstart [dir]   a small data set of each character, for the notebooks (a second)
+//	go run ./lohakit/world/make dataset [dir]      the card's nineteen folders, counts divided by ten (two seconds)
+//	go run ./lohakit/world/make sheet [file.png]   a sheet of characters and styles to look at
+//	go run ./lohakit/world/make all                everything that is shipped
+//
+// It is run from the repository's root.
+package main
+
+import (
+	"fmt"
+	"os"
+)
+
+// target is one thing that can be made; arg is the command line's second word or target's default.
+type target struct {
+	name, arg string
+	shipped   bool // part of "all"
+	make      func(arg string) error
+}
+
+var targets = []target{
+	{"judge", "lohakit/world/assets", true, judge},
+	{"base", "lohakit/world/models", true, base},
+	{"card", "lohakit/world/models", true, card},
+	{"quickstart", "notebooks/data", true, quickstart},
+	{"dataset", "dataset", false, dataset},
+	{"sheet", "world.png", false, sheet},
+}
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) == 0 || len(args) > 2 {
+		return usage()
+	}
+	found := false
+	for _, t := range targets {
+		if t.name != args[0] && !(args[0] == "all" && t.shipped) {
+			continue
+		}
+		found = true
+		arg := t.arg
+		if len(args) == 2 && args[0] != "all" {
+			arg = args[1]
+		}
+		fmt.Printf("%s → %s\n", t.name, arg)
+		if err := t.make(arg); err != nil {
+			return err
+		}
+	}
+	if !found {
+		return usage()
+	}
+	return nil
+}
+
+func usage() error {
+	names := "all"
+	for _, t := range targets {
+		names += "|" + t.name
+	}
+	return fmt.Errorf("usage: go run ./lohakit/world/make %s [path]", names)
+}
