@@ -1,0 +1,117 @@
+package lohakit
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/lohakit/notebook/lohakit/adapter"
+	"github.com/lohakit/notebook/lohakit/checkpoint"
+	"github.com/lohakit/notebook/lohakit/sample"
+	"github.com/lohakit/notebook/lohakit/sd"
+	"github.com/lohakit/notebook/lohakit/world"
+)
+
+// Model is a base model, with adapters or without.
+type Model struct {
+	*sd.Model
+	Name     string           // of its file, without folder and ending
+	Adapters []sample.Applied // applied in this order
+}
+
+// Open reads a base model: a Stable Diffusion 1.x checkpoint (.safetensors, or .ckpt when checkpoint.AllowPickle is given), a diffusers
+// folder, or a shipped miniature model by its name: "miniature". Sizes are read from the file. Errors name the file or the tensor.
+func Open(name string, options ...checkpoint.Option) (*Model, error) {
+	path := name
+	if !strings.ContainsAny(name, `/\.`) {
+		found, err := world.Find(name)
+		if err != nil {
+			return nil, err
+		}
+		path = found
+	}
+	m, err := sd.Open(path, options...)
+	if err != nil {
+		return nil, err
+	}
+	base := filepath.Base(path)
+	return &Model{Model: m, Name: strings.TrimSuffix(base, filepath.Ext(base))}, nil
+}
+
+// String describes the model in one line.
+func (m *Model) String() string {
+	c := m.Config
+	text := fmt.Sprintf("%s: UNet %s parameters (%s channels), text encoder %s (%d layers of %d), %d latent channels, predicts %s", m.Name,
+		count(m.UNet.Size()), strings.Trim(strings.ReplaceAll(fmt.Sprint(c.UNet.Channels), " ", ", "), "[]"),
+		count(m.Text.Size()), c.Text.Layers, c.Text.Width, c.VAE.Latent, c.Prediction)
+	for _, a := range m.Adapters {
+		text += fmt.Sprintf(" + %s at %g", a.Adapter.Spec.Kind, a.UNet)
+	}
+	return text
+}
+
+// MIMEBundle shows the model as String does.
+func (m *Model) MIMEBundle() map[string]any { return map[string]any{"text/plain": m.String()} }
+
+// count prints a number of parameters the way people say it.
+func count(n int) string {
+	switch {
+	case n >= 1e6:
+		return fmt.Sprintf("%.1f M", float64(n)/1e6)
+	case n >= 1e3:
+		return fmt.Sprintf("%.0f k", float64(n)/1e3)
+	}
+	return fmt.Sprint(n)
+}
+
+// With returns the model with one more adapter at a weight, 1 being as trained. m itself stays as it is.
+func (m *Model) With(a *adapter.Adapter, weight float64) (*Model, error) {
+	if err := a.Match(m.Model); err != nil {
+		return nil, err
+	}
+	return &Model{Model: m.Model, Name: m.Name, Adapters: append(slices.Clone(m.Adapters), sample.At(a, weight))}, nil
+}
+
+// Options is what an image is drawn from; the zero value of each field is its default.
+type Options = sample.Options
+
+// Sample draws one image for every seed, in a row. The same model, options and seed give the same image each time.
+func (m *Model) Sample(o Options, seeds ...int64) (Sheet, error) {
+	if len(seeds) == 0 {
+		seeds = []int64{o.Seed}
+	}
+	return m.Grid(sample.Grid{Title: o.Prompt, Base: sample.Request{Options: o}, X: sample.Seeds(seeds...)})
+}
+
+// Grid draws a grid: every cell is g.Base with its column's and row's change. The grid is shown as it fills. The model and its adapters
+// come from m; axes may change them.
+func (m *Model) Grid(g sample.Grid) (Sheet, error) {
+	g.Base.Model, g.Base.Adapters = m.Model, append(slices.Clone(m.Adapters), g.Base.Adapters...)
+	l := newLive()
+	s, err := g.Draw(Context(), func(s *sample.Sheet) {
+		text := fmt.Sprintf("%d of %d images", s.Done(), len(s.Cells))
+		l.show(func() string { return embed(s.Image(), text) }, text)
+	})
+	l.end("")
+	if s == nil {
+		return Sheet{}, err
+	}
+	return Sheet{s}, err
+}
+
+// Beside puts sheets of the same columns below one another, a row each, labelled by names: before and after.
+func Beside(names []string, sheets ...Sheet) Sheet {
+	first := *sheets[0].Sheet
+	first.YName, first.Rows, first.Cells = "", nil, nil
+	for i, s := range sheets {
+		for range s.Rows {
+			first.Rows = append(first.Rows, names[min(i, len(names)-1)])
+		}
+		first.Cells = append(first.Cells, s.Cells...)
+	}
+	return Sheet{&first}
+}
+
+// LoadAdapter reads an adapter in the format of LyCORIS and kohya's trainer.
+func LoadAdapter(path string) (*adapter.Adapter, error) { return adapter.Load(path) }

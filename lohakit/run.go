@@ -1,0 +1,136 @@
+package lohakit
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/lohakit/notebook/lohakit/chart"
+	"github.com/lohakit/notebook/lohakit/fault"
+	"github.com/lohakit/notebook/lohakit/sample"
+	"github.com/lohakit/notebook/lohakit/train"
+)
+
+// Config is everything that decides how a training goes; see Defaults.
+type Config = train.Config
+
+// Defaults returns the configuration of the model card of LyCORIS-experiments: LoHa 8/4 with alpha 1, Adam with 8-bit states, a constant
+// rate of 2e-4, resolution 512. Change its fields and give it to Train.
+func Defaults() Config { return train.Default() }
+
+// Run is a training that goes on step by step.
+type Run struct {
+	*train.Run
+	base *Model
+}
+
+// Train prepares the training of an adapter for m on data; nothing is computed before the first Step. m itself never changes.
+func (m *Model) Train(data *Data, c Config) (*Run, error) {
+	if len(m.Adapters) > 0 {
+		return nil, fault.New(fault.Unsupported, "train", m.Name, "it has adapters applied").Fix("train on the base model, or merge them into it first")
+	}
+	r, err := train.New(m.Model, data.Set, c)
+	if err != nil {
+		return nil, err
+	}
+	return &Run{r, m}, nil
+}
+
+// Resume goes on with a run that Checkpoint wrote, exactly as if it had not been interrupted. data must be what it began with.
+func (m *Model) Resume(data *Data, path string) (*Run, error) {
+	r, err := train.Resume(m.Model, data.Set, path, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &Run{r, m}, nil
+}
+
+// MIMEBundle shows what is trained and how far it is.
+func (r *Run) MIMEBundle() map[string]any {
+	return map[string]any{"text/plain": fmt.Sprintf("%s: %s %d/%d, %s parameters in %d modules; step %d of %d (%s)", r.base.Name,
+		r.Config.Kind, r.Config.Dim, r.Config.ConvDim, count(r.Adapter.Size()), len(r.Adapter.Names()), r.Done(), r.Total(), r.Config.Name())}
+}
+
+// Step makes n training steps, showing a progress bar, the loss curve, the speed and the time left. Interrupting the cell pauses: the
+// steps made are kept, and Step may be called again to go on.
+func (r *Run) Step(n int) error {
+	l := newLive()
+	var curve string
+	var drawn time.Time
+	var last train.Status
+	from := r.Done()
+	err := r.Run.Step(Context(), n, func(s train.Status) {
+		last = s
+		done, total := s.Step, s.Total
+		if s.Phase == "training" {
+			done, total = s.Step-from, n
+			if time.Since(drawn) > 2*time.Second && s.Step > 1 {
+				if p, err := r.Loss(); err == nil {
+					curve = "<br>" + embed(p, p.Caption)
+				}
+				drawn = time.Now()
+			}
+		}
+		l.show(func() string { return bar(done, total, s.String()) + curve }, s.String())
+	})
+	if last.Phase == "training" {
+		l.end(last.String())
+	} else {
+		l.end("")
+	}
+	return err
+}
+
+// Loss plots the loss of every step so far and its running mean.
+func (r *Run) Loss() (Picture, error) {
+	losses := r.Losses()
+	if len(losses) == 0 {
+		return Picture{}, fault.New(fault.NotExist, "plot loss", "", "no step is made yet").Fix("call Step first")
+	}
+	series := chart.Series{Y: losses}
+	for i := range losses {
+		series.X = append(series.X, float64(i+1))
+	}
+	img, err := chart.Loss(chart.Look{Title: "training loss", Width: 640, Height: 320}, 0, series)
+	return Picture{img, fmt.Sprintf("loss over %d steps, last %.4f", len(losses), losses[len(losses)-1])}, err
+}
+
+// Adapted returns the base model with the adapter as it is now, at a weight.
+func (r *Run) Adapted(weight float64) (*Model, error) { return r.base.With(r.Adapter, weight) }
+
+// Sample draws one image for every seed with the adapter as it is now.
+func (r *Run) Sample(o Options, seeds ...int64) (Sheet, error) {
+	m, err := r.Adapted(1)
+	if err != nil {
+		return Sheet{}, err
+	}
+	return m.Sample(o, seeds...)
+}
+
+// Grid draws a grid with the adapter as it is now.
+func (r *Run) Grid(g sample.Grid) (Sheet, error) {
+	m, err := r.Adapted(1)
+	if err != nil {
+		return Sheet{}, err
+	}
+	return m.Grid(g)
+}
+
+// CheckpointNote names the environment variable with the file in which the last checkpoint's path is kept, so that a kernel whose worker
+// died can say what to resume from.
+const CheckpointNote = "LOHAKIT_CHECKPOINT_NOTE"
+
+// Checkpoint writes everything that Resume needs into one file.
+func (r *Run) Checkpoint(path string) error {
+	if err := r.Run.Checkpoint(path); err != nil {
+		return err
+	}
+	if note := os.Getenv(CheckpointNote); note != "" {
+		if full, err := filepath.Abs(path); err == nil {
+			// A note that cannot be written costs a hint, not the checkpoint.
+			_ = os.WriteFile(note, []byte(full), 0o600)
+		}
+	}
+	return nil
+}
