@@ -1,0 +1,205 @@
+// Package live runs cells inside the worker: each in goroutines that an interrupt reaches, with panics, left-out errors and
+// the value to show caught. Compiled cells reach it through package hook.
+package live
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/pprof"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/lohakit/notebook/kernel/internal/hook"
+)
+
+// Exec is one run of a cell.
+type Exec struct {
+	// Bundle is the value of the cell's last expression as it is shown; nil without one.
+	Bundle []Item
+
+	ctx     context.Context
+	cancel  context.CancelFunc
+	done    atomic.Int64 // statements whose variables are assigned
+	stopped atomic.Bool
+	at      Frame        // the current statement of a cell that is not compiled
+	running atomic.Int64 // goroutines that carry the run's label
+	routine atomic.Int64 // the number of the cell's own goroutine
+}
+
+// thread is the state of one goroutine of a run.
+type thread struct {
+	exec    *Exec
+	stopped time.Time // when it was first told to end
+}
+
+var (
+	threads sync.Map // label pointer to *thread
+	count   atomic.Int64
+	latest  atomic.Pointer[Exec]
+)
+
+//go:linkname getLabel runtime/pprof.runtime_getProfLabel
+func getLabel() unsafe.Pointer
+
+// check ends the calling goroutine if its run was interrupted. Its deferred functions run for a second more.
+func check() {
+	t := current()
+	if t == nil || !t.exec.stopped.Load() {
+		return
+	}
+	if t.stopped.IsZero() {
+		t.stopped = time.Now()
+		runtime.Goexit()
+	}
+	if time.Since(t.stopped) > time.Second {
+		runtime.Goexit()
+	}
+}
+
+// current returns the calling goroutine's state; nil for one that no cell started.
+func current() *thread {
+	if t, ok := threads.Load(uintptr(getLabel())); ok {
+		return t.(*thread)
+	}
+	return nil
+}
+
+// enter labels the calling goroutine as one of e's; leave undoes it.
+func (e *Exec) enter() (leave func()) {
+	ctx := pprof.WithLabels(context.Background(), pprof.Labels("cell", fmt.Sprint(count.Add(1))))
+	pprof.SetGoroutineLabels(ctx)
+	key := uintptr(getLabel())
+	threads.Store(key, &thread{exec: e})
+	e.running.Add(1)
+	return func() {
+		threads.Delete(key)
+		if e.running.Add(-1) == 0 && e.stopped.Load() {
+			hook.Stopping.Add(-1)
+		}
+		runtime.KeepAlive(ctx)
+	}
+}
+
+// goroutine makes the calling goroutine, which a cell's go statement began, one of the cell's run; what it returns has to be
+// deferred. A panic is reported instead of ending the worker.
+func goroutine() func() {
+	e := latest.Load()
+	if t := current(); t != nil {
+		e = t.exec
+	}
+	if e == nil {
+		e = newExec(context.Background())
+	}
+	leave := e.enter()
+	return func() {
+		if r := recover(); r != nil {
+			report(fail(r))
+		}
+		leave()
+	}
+}
+
+// report is how a goroutine's panic is shown.
+var report = func(*Failure) {}
+
+// SetReport sets how a goroutine's panic is shown.
+func SetReport(f func(*Failure)) { report = f }
+
+func init() {
+	hook.Stop, hook.Goroutine, hook.Register, hook.Slot = check, goroutine, Register, slot
+	hook.Fail = func(err error) { panic(left{err}) }
+	hook.Show = func(values ...any) {
+		if t := current(); t != nil {
+			t.exec.Bundle = Render(values...)
+		}
+	}
+}
+
+func newExec(ctx context.Context) *Exec {
+	e := &Exec{}
+	e.ctx, e.cancel = context.WithCancel(ctx)
+	return e
+}
+
+// Context is cancelled when the calling goroutine's cell is interrupted; for a goroutine of no cell it is that of the latest cell.
+func Context() context.Context {
+	if t := current(); t != nil {
+		return t.exec.ctx
+	}
+	if e := latest.Load(); e != nil {
+		return e.ctx
+	}
+	return context.Background()
+}
+
+// Start runs a cell in a goroutine of its own. The channel receives nil or why the cell failed once it has ended.
+func Start(cell func(*Exec)) (*Exec, <-chan *Failure) {
+	e := newExec(context.Background())
+	latest.Store(e)
+	done := make(chan *Failure, 1)
+	go func() {
+		leave := e.enter()
+		e.routine.Store(routine())
+		finished := false
+		var failure *Failure
+		defer func() {
+			if r := recover(); r != nil {
+				failure = fail(r)
+				if e.at.Line > 0 {
+					failure.Frames = append(failure.Frames, e.at)
+				}
+			} else if !finished && e.stopped.Load() {
+				failure = &Failure{Kind: Interrupted, Text: "the cell was interrupted; what it had done stays"}
+			}
+			leave()
+			done <- failure
+		}()
+		cell(e)
+		finished = true
+	}()
+	return e, done
+}
+
+// Stop interrupts the run: its goroutines end at their next check, and its context is cancelled.
+func (e *Exec) Stop() {
+	if !e.stopped.Swap(true) {
+		if e.running.Load() > 0 {
+			hook.Stopping.Add(1)
+		}
+		e.cancel()
+	}
+}
+
+// Done notes that the variables of the cell's first n statements are assigned.
+func (e *Exec) Done(n int) { e.done.Store(int64(n)) }
+
+// At notes where a cell is that runs without being compiled.
+func (e *Exec) At(cell string, line int) { e.at = Frame{File: cell, Line: line} }
+
+// Reached returns the number of the last statement noted by Done.
+func (e *Exec) Reached() int { return int(e.done.Load()) }
+
+// routine returns the number of the calling goroutine.
+func routine() int64 {
+	var buf [64]byte
+	var n int64
+	_, _ = fmt.Sscanf(string(buf[:runtime.Stack(buf[:], false)]), "goroutine %d ", &n)
+	return n
+}
+
+// State says what the cell's own goroutine is doing in the runtime's words: "running", "syscall", "chan receive", "sleep" …
+func (e *Exec) State() string {
+	buf := make([]byte, 1<<20)
+	text := string(buf[:runtime.Stack(buf, true)])
+	_, rest, ok := strings.Cut(text, fmt.Sprintf("goroutine %d [", e.routine.Load()))
+	if !ok {
+		return ""
+	}
+	state, _, _ := strings.Cut(rest, "]")
+	state, _, _ = strings.Cut(state, ",")
+	return state
+}

@@ -1,0 +1,111 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// fake is an engine whose cells are small commands, one per line: enough to drive every path of the session.
+type fake struct {
+	mu     sync.Mutex
+	killed chan string
+	fed    chan string
+	env    WorkerEnv
+	closed bool
+}
+
+func newFake(env WorkerEnv) (Engine, error) {
+	return &fake{killed: make(chan string, 100), fed: make(chan string, 100), env: env}, nil
+}
+
+func (f *fake) Execute(ctx context.Context, req Request, out Output) (r Result) {
+	r.Expressions = map[string]Expression{}
+	for label, x := range req.Expressions {
+		if x == "bad" {
+			r.Expressions[label] = Expression{Err: &CellError{Name: "E", Value: "bad"}}
+		} else {
+			r.Expressions[label] = Expression{Value: map[string]any{"text/plain": x}}
+		}
+	}
+	for line := range strings.Lines(req.Code) {
+		verb, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		switch verb {
+		case "print":
+			out.Stream("stdout", rest+"\n")
+		case "warn":
+			out.Stream("stderr", rest+"\n")
+		case "flood":
+			for i := range 1_000_000 {
+				out.Stream("stdout", fmt.Sprintln(i))
+				if ctx.Err() != nil {
+					r.Err = &CellError{Name: "Interrupted", Value: "stopped"}
+					return r
+				}
+			}
+		case "value":
+			r.Value = map[string]any{"text/plain": rest}
+		case "html":
+			out.Display(map[string]any{"text/html": rest}, nil, "", false)
+		case "update":
+			out.Display(map[string]any{"text/html": rest}, nil, "u", false)
+		case "clear":
+			out.Clear(rest == "wait")
+		case "later":
+			go func() { time.Sleep(150 * time.Millisecond); out.Stream("stdout", rest+"\n") }()
+		case "input":
+			line, err := out.Input(rest, false)
+			if err != nil {
+				r.Err = &CellError{Name: "InputError", Value: err.Error()}
+				return r
+			}
+			out.Stream("stdout", "got "+line+"\n")
+		case "fail":
+			r.Err = &CellError{Name: "Panic", Value: rest, Traceback: []string{"Panic: " + rest}}
+			return r
+		case "sleep":
+			select {
+			case <-ctx.Done():
+				r.Err = &CellError{Name: "Interrupted", Value: "stopped"}
+				return r
+			case <-f.killed:
+				return Result{Died: true, Err: &CellError{Name: "WorkerDied", Value: "killed"}}
+			case <-time.After(10 * time.Second):
+			}
+		case "native": // a call that no interrupt reaches
+			<-f.killed
+			return Result{Died: true, Err: &CellError{Name: "WorkerDied", Value: "killed"}}
+		}
+	}
+	return r
+}
+
+func (f *fake) Complete(_ context.Context, code string, cursor int) Completion {
+	start := strings.LastIndexAny(code[:cursor], " \n.") + 1
+	return Completion{Start: start, End: cursor, Matches: []Match{{Text: code[start:cursor] + "Done", Type: "function", Signature: "func()"}}}
+}
+
+func (f *fake) Inspect(_ context.Context, code string, cursor, detail int) (map[string]any, bool) {
+	return map[string]any{"text/plain": fmt.Sprint(code[:cursor], "|", detail)}, !strings.Contains(code, "unknown")
+}
+
+func (f *fake) IsComplete(code string) (string, string) {
+	if strings.Count(code, "{") > strings.Count(code, "}") {
+		return "incomplete", "\t"
+	}
+	return "complete", ""
+}
+
+func (f *fake) Drain()             {}
+func (f *fake) Feed(text string)   { f.fed <- text }
+func (f *fake) Kill(reason string) { f.killed <- reason }
+func (f *fake) PID() int           { return os.Getpid() }
+func (f *fake) Close(bool) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closed = true
+	return nil
+}

@@ -1,0 +1,241 @@
+package session
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/lohakit/notebook/kernel/internal/wire"
+)
+
+// lane is one shell: a queue of requests that are handled in order, one at a time. The main shell is a lane, and so is
+// each subshell.
+type lane struct {
+	session *Session
+
+	state sync.Mutex    // orders the statuses of this lane
+	busy  *wire.Message // the request between its busy and its idle
+
+	mu      sync.Mutex
+	changed sync.Cond
+	queue   []*wire.Message
+	closed  bool
+	running *wire.Message      // the request being handled
+	cancel  context.CancelFunc // interrupts it; nil unless a cell runs
+	pressed time.Time          // first interrupt of the cell that runs
+	offered bool               // the user was told that another interrupt ends the worker
+}
+
+func newLane(s *Session) *lane {
+	l := &lane{session: s}
+	l.changed.L = &l.mu
+	go l.run()
+	return l
+}
+
+func (l *lane) put(m *wire.Message) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	l.queue = append(l.queue, m)
+	l.changed.Broadcast()
+	return true
+}
+
+func (l *lane) run() {
+	for {
+		l.mu.Lock()
+		for len(l.queue) == 0 && !l.closed {
+			l.changed.Wait()
+		}
+		if l.closed {
+			l.mu.Unlock()
+			return
+		}
+		m := l.queue[0]
+		l.queue[0] = nil
+		l.queue = l.queue[1:]
+		l.running = m
+		l.mu.Unlock()
+		l.session.handle(l, m)
+		l.mu.Lock()
+		l.running = nil
+		l.changed.Broadcast()
+		l.mu.Unlock()
+	}
+}
+
+// withdraw removes the execute requests that wait in the queue and returns them.
+func (l *lane) withdraw() (withdrawn []*wire.Message) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var kept []*wire.Message
+	for _, m := range l.queue {
+		if m.Header.Type == "execute_request" {
+			withdrawn = append(withdrawn, m)
+		} else {
+			kept = append(kept, m)
+		}
+	}
+	l.queue = kept
+	return withdrawn
+}
+
+// abort answers execute requests that will not be run: a cell before them failed.
+func (s *Session) abort(requests []*wire.Message) {
+	for _, m := range requests {
+		s.status(m, "busy")
+		s.reply(s.shell, m, "execute_reply", map[string]any{"status": "aborted"})
+		s.status(m, "idle")
+	}
+}
+
+// stuck is how long an interrupted cell may go on before the user is offered to end the worker.
+const stuck = 2 * time.Second
+
+// interrupt stops the cell that runs. A cell that goes on is in a call that cannot be stopped: the user is told so, and the
+// next interrupt ends the worker.
+func (l *lane) interrupt() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cancel == nil {
+		return
+	}
+	if l.offered {
+		go l.session.engine.Kill("it was ended on request: the cell was in a call that cannot be interrupted")
+		return
+	}
+	l.cancel()
+	l.session.outlet.Hurry()
+	if !l.pressed.IsZero() {
+		return
+	}
+	l.pressed = time.Now()
+	m := l.running
+	time.AfterFunc(stuck, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.running == m && l.cancel != nil {
+			l.offered = true
+			l.session.current().Stream("stderr", "The cell is in a call that cannot be interrupted. "+
+				"Wait for it, or interrupt again to end the worker: the session's variables are then lost, saved files are not.\n")
+		}
+	})
+}
+
+// begin makes the cell that starts interruptible, until the returned function is called.
+func (l *lane) begin() (context.Context, func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	l.mu.Lock()
+	l.cancel, l.pressed, l.offered = cancel, time.Time{}, false
+	l.mu.Unlock()
+	return ctx, func() {
+		l.mu.Lock()
+		l.cancel = nil
+		l.mu.Unlock()
+		cancel()
+	}
+}
+
+// close stops the lane after the request being handled; the queue is forgotten.
+func (l *lane) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed, l.queue = true, nil
+	if l.cancel != nil {
+		l.cancel()
+	}
+	l.changed.Broadcast()
+}
+
+// wait returns once nothing is being handled, or after the timeout; false then.
+func (l *lane) wait(timeout time.Duration) bool {
+	timer := time.AfterFunc(timeout, func() { l.mu.Lock(); l.changed.Broadcast(); l.mu.Unlock() })
+	defer timer.Stop()
+	deadline := time.Now().Add(timeout)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.running != nil && time.Now().Before(deadline) {
+		l.changed.Wait()
+	}
+	return l.running == nil
+}
+
+// shells are the main lane and the subshells.
+type shells struct {
+	session *Session
+	main    *lane
+
+	mu  sync.Mutex
+	sub map[string]*lane
+}
+
+func (s *shells) init(session *Session) {
+	s.session, s.main, s.sub = session, newLane(session), map[string]*lane{}
+}
+
+// find returns the lane that a request is for; nil when its subshell does not exist.
+func (s *shells) find(id string) *lane {
+	if id == "" {
+		return s.main
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sub[id]
+}
+
+func (s *shells) create() string {
+	id := wire.NewID()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sub[id] = newLane(s.session)
+	return id
+}
+
+func (s *shells) remove(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l, ok := s.sub[id]
+	if ok {
+		l.close()
+		delete(s.sub, id)
+	}
+	return ok
+}
+
+func (s *shells) list() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ids := make([]string, 0, len(s.sub))
+	for id := range s.sub {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+func (s *shells) all() []*lane {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	lanes := []*lane{s.main}
+	for _, l := range s.sub {
+		lanes = append(lanes, l)
+	}
+	return lanes
+}
+
+// end stops every lane. A cell that runs gets a moment to stop; then its worker is ended.
+func (s *shells) end() {
+	lanes := s.all()
+	for _, l := range lanes {
+		l.close()
+	}
+	killed := false
+	for _, l := range lanes {
+		if !l.wait(500*time.Millisecond) && !killed {
+			s.session.engine.Kill("the kernel shut down")
+			killed = true
+		}
+	}
+}

@@ -1,0 +1,78 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/lohakit/notebook/kernel/internal/display"
+	"github.com/lohakit/notebook/kernel/internal/wire"
+)
+
+// output is what one cell shows; it implements [Output].
+type output struct {
+	*display.Cell
+	session *Session
+	request *wire.Message
+	ctx     context.Context
+	mayAsk  bool // the front end can be asked for input
+}
+
+func (s *Session) newOutput(ctx context.Context, m *wire.Message, mayAsk bool) *output {
+	var group any
+	if m != nil {
+		var metadata struct {
+			Cell string `json:"cellId"`
+		}
+		if json.Unmarshal(m.Metadata, &metadata) == nil && metadata.Cell != "" {
+			group = metadata.Cell
+		}
+	}
+	return &output{Cell: s.outlet.Cell(m, group), session: s, request: m, ctx: ctx, mayAsk: mayAsk}
+}
+
+// Stream shows text after what the worker displayed before it.
+func (o *output) Stream(name, text string) {
+	o.session.gonb.Before(50 * time.Millisecond)
+	o.Cell.Stream(name, text)
+}
+
+// Input asks the user for a line.
+func (o *output) Input(prompt string, password bool) (string, error) {
+	if !o.mayAsk {
+		return "", errNoInput
+	}
+	o.session.outlet.Flush()
+	return o.session.questions.ask(o.ctx, o.session, o.request, prompt, password)
+}
+
+func (s *Session) current() *output {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cell
+}
+
+func (s *Session) setCurrent(o *output) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cell = o
+}
+
+// host is the session as gonbui's protocol sees it.
+type host Session
+
+func (h *host) Cell() *display.Cell { return (*Session)(h).current().Cell }
+
+func (h *host) Drain() { h.engine.Drain() }
+
+func (h *host) Ask(prompt string, password bool) {
+	s := (*Session)(h)
+	o := s.current()
+	line, err := o.Input(prompt, password)
+	if err != nil {
+		o.Stream("stderr", err.Error()+"\n")
+	}
+	s.engine.Feed(line + "\n")
+}
+
+func (h *host) Comm(kind string, content any) { (*Session)(h).current().Message(kind, content) }
