@@ -44,10 +44,11 @@ func layerName(p checkpoint.Part, path string) string {
 
 // Layers lists every layer of the text encoder and the UNet that some preset adapts, in the order of evaluation.
 func Layers(c sd.Config) []Layer {
-	return append(layersOf(checkpoint.Text, c.Text.Shapes()), layersOf(checkpoint.UNet, c.UNet.Shapes())...)
+	return append(LayersOf(checkpoint.Text, c.Text.Shapes()), LayersOf(checkpoint.UNet, c.UNet.Shapes())...)
 }
 
-func layersOf(part checkpoint.Part, weights []sd.Shape) []Layer {
+// LayersOf is Layers of one part, told by the names and shapes of its weights.
+func LayersOf(part checkpoint.Part, weights []sd.Shape) []Layer {
 	biased := map[string]bool{}
 	for _, w := range weights {
 		if path, ok := strings.CutSuffix(w.Name, ".bias"); ok {

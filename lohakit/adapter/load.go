@@ -24,19 +24,30 @@ func Load(path string, opts ...checkpoint.Option) (*Adapter, error) {
 		return nil, err
 	}
 	defer f.Close()
-	a := newAdapter()
-	a.Metadata = maps.Clone(f.Metadata)
+	var list []checkpoint.Tensor
 	for _, key := range f.Names() {
 		t, err := f.Tensor(key)
 		if err != nil {
 			return nil, err
 		}
+		list = append(list, t)
+	}
+	return FromTensors(path, list, f.Metadata)
+}
+
+// FromTensors makes an adapter of the tensors and metadata of a file, as Load does. path is what errors call it.
+func FromTensors(path string, list []checkpoint.Tensor, metadata map[string]string) (*Adapter, error) {
+	a := newAdapter()
+	if metadata != nil {
+		a.Metadata = maps.Clone(metadata)
+	}
+	for _, t := range list {
 		if err := a.read(path, t); err != nil {
 			return nil, err
 		}
 	}
 	if len(a.modules) == 0 {
-		return nil, fault.New(fault.Unsupported, "load adapter", path, "none of its %d tensors is one of an adapter", len(f.Names())).
+		return nil, fault.New(fault.Unsupported, "load adapter", path, "none of its %d tensors is one of an adapter", len(list)).
 			Fix("choose a file whose tensors begin with lora_unet_ or lora_te_")
 	}
 	slices.SortFunc(a.order, func(x, y string) int { // "lora_te_" before "lora_unet_", as in a new adapter

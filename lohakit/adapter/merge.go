@@ -3,7 +3,6 @@ package adapter
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	. "github.com/gomlx/gomlx/pkg/core/graph"
 	"github.com/gomlx/gomlx/pkg/core/tensors"
@@ -56,18 +55,24 @@ func (a *Adapter) Merge(m *sd.Model, unet, text float64) error {
 
 // Weight is the weight of that diffusers name with the adapter at the strength, given the base model's.
 func (a *Adapter) Weight(name string, base *tensors.Tensor, strength float64) (*tensors.Tensor, error) {
-	return a.compute("merge", name, base, strength, func(_, changed *Node) *Node { return changed })
+	return a.compute("merge", name, base, strength, func(c call, strength *Node) *Node { return c.changed(a.Spec, strength, nil) })
 }
 
 // Delta is the difference the adapter makes to the weight of that diffusers name at strength 1, given the base model's. Its rank, norm and
-// spectrum are those of the true difference, whatever the kind.
+// spectrum are those of the true difference, whatever the kind, without the rounding of adding it to the weight (DoRA, which changes the
+// weight itself, has it).
 func (a *Adapter) Delta(name string, base *tensors.Tensor) (*tensors.Tensor, error) {
-	return a.compute("difference", name, base, 1, func(base, changed *Node) *Node { return Sub(changed, base) })
+	return a.compute("difference", name, base, 1, func(c call, strength *Node) *Node {
+		if c.has["dora_scale"] != nil && c.target == "weight" {
+			return Sub(c.changed(a.Spec, strength, nil), c.base)
+		}
+		return c.form.delta(c)
+	})
 }
 
-// compute runs result on the weight before and after. what names the result, for programs are kept by it.
+// compute runs result on the weight. what names the result, for programs are kept by it.
 func (a *Adapter) compute(what, name string, base *tensors.Tensor, strength float64,
-	result func(base, changed *Node) *Node) (*tensors.Tensor, error) {
+	result func(c call, strength *Node) *Node) (*tensors.Tensor, error) {
 	m, target := a.find(name)
 	if m == nil || !m.changes(target) {
 		return nil, checkpoint.Unknown("adapt", "adapted layer", name, a.order)
@@ -82,11 +87,8 @@ func (a *Adapter) compute(what, name string, base *tensors.Tensor, strength floa
 		in = append(in, a.tensor(m.name+"."+s))
 	}
 	program := a.program(fmt.Sprint(what, " ", target, " ", m.form, m.alpha, m.on, m.compat, m.has), func(nodes []*Node) []*Node {
-		own := func(tensor string) *Node {
-			return nodes[2+slices.Index(suffixes, strings.TrimPrefix(tensor, m.name+"."))]
-		}
-		weights := a.Apply(func(string) *Node { return nodes[0] }, own, nodes[1])
-		return []*Node{result(nodes[0], weights(name))}
+		own := func(suffix string) *Node { return nodes[2+slices.Index(suffixes, suffix)] }
+		return []*Node{result(call{module: m, own: own, target: target, base: nodes[0]}, nodes[1])}
 	})
 	out, err := program.Run(in...)
 	if err != nil {
