@@ -1,13 +1,6 @@
 """Widgets in JupyterLab, in a real Chromium: a slider and a button made by a cell reach it while it runs."""
 import json
-import os
-import pathlib
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 
 import pytest
 
@@ -36,37 +29,15 @@ training: for step := 0; ; step++ {
 
 
 @pytest.fixture
-def notebook(tmp_path):
-    """A JupyterLab on 127.0.0.1 with a token and a notebook of one cell. Yields the notebook's address."""
+def notebook(tmp_path, lab):
+    """The address of a notebook of one cell."""
     work = tmp_path / "work"
     work.mkdir()
     cell = {"cell_type": "code", "id": "c1", "metadata": {}, "source": CELL, "outputs": [], "execution_count": None}
     kernelspec = {"name": "lohakit", "display_name": "Go (lohakit)", "language": "go"}
     (work / "widgets.ipynb").write_text(json.dumps({
         "cells": [cell], "metadata": {"kernelspec": kernelspec}, "nbformat": 4, "nbformat_minor": 5}))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    env = dict(os.environ, JUPYTER_RUNTIME_DIR=str(tmp_path / "runtime"), JUPYTER_CONFIG_DIR=str(tmp_path / "config"))
-    root = ["--allow-root"] if os.geteuid() == 0 else []
-    log = open(tmp_path / "lab.log", "w")
-    server = subprocess.Popen([sys.executable, "-m", "jupyter", "lab", "--no-browser", "--ip", "127.0.0.1", "--port", str(port),
-                               "--IdentityProvider.token", "widget-test", "--ServerApp.root_dir", str(work), *root],
-                              env=env, stdout=log, stderr=log)
-    try:
-        for _ in range(120):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/api?token=widget-test", timeout=5)
-                break
-            except OSError:
-                time.sleep(0.5)
-        yield f"http://127.0.0.1:{port}/lab/tree/widgets.ipynb?token=widget-test"
-    finally:
-        server.terminate()
-        try:
-            server.wait(20)
-        except subprocess.TimeoutExpired:
-            server.kill()
+    return lab(work)("widgets.ipynb")
 
 
 def test_a_slider_and_a_button_reach_the_running_cell(notebook):

@@ -1,13 +1,7 @@
 """Opens the quick start in JupyterLab in a real Chromium, runs all cells, and looks at what a reader would see."""
 import json
-import os
 import pathlib
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 
 import pytest
 
@@ -19,41 +13,19 @@ pytestmark = pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed;
 
 
 @pytest.fixture
-def lab(tmp_path):
-    """A JupyterLab on 127.0.0.1 with a token, in a copy of the notebooks, because Lab saves what it runs. Yields its address."""
+def quickstart(tmp_path, lab):
+    """The address of a copy of the notebook, because Lab saves what it runs."""
     work = tmp_path / "notebooks"
     shutil.copytree(ROOT / "notebooks", work)
     settings = tmp_path / "settings" / "@jupyterlab" / "notebook-extension"
     settings.mkdir(parents=True)
     # Every cell in the page at once, so that the test can see those that are scrolled out of sight.
     (settings / "tracker.jupyterlab-settings").write_text(json.dumps({"windowingMode": "none"}))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    env = dict(os.environ, JUPYTERLAB_SETTINGS_DIR=str(tmp_path / "settings"), JUPYTER_RUNTIME_DIR=str(tmp_path / "runtime"),
-               JUPYTER_CONFIG_DIR=str(tmp_path / "config"), LOHAKIT_WORLD=str(ROOT / "lohakit" / "world" / "models"),
-               PJRT_PLUGIN_LIBRARY_PATH=str(ROOT / ".xla"))
-    root = ["--allow-root"] if os.geteuid() == 0 else []
-    server = subprocess.Popen([sys.executable, "-m", "jupyter", "lab", "--no-browser", "--ip", "127.0.0.1", "--port", str(port),
-                               "--IdentityProvider.token", "browser-test", "--ServerApp.root_dir", str(work), *root],
-                              env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(120):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/api?token=browser-test", timeout=5)
-                break
-            except OSError:
-                time.sleep(0.5)
-        yield f"http://127.0.0.1:{port}/lab/tree/00_quickstart.ipynb?token=browser-test"
-    finally:
-        server.terminate()
-        try:
-            server.wait(20)
-        except subprocess.TimeoutExpired:
-            server.kill()
+    return lab(work, JUPYTERLAB_SETTINGS_DIR=str(tmp_path / "settings"), LOHAKIT_WORLD=str(ROOT / "lohakit" / "world" / "models"),
+               PJRT_PLUGIN_LIBRARY_PATH=str(ROOT / ".xla"))("00_quickstart.ipynb")
 
 
-def test_quickstart_in_browser(lab):
+def test_quickstart_in_browser(quickstart):
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:
@@ -61,7 +33,7 @@ def test_quickstart_in_browser(lab):
         page = browser.new_page(viewport={"width": 1280, "height": 1600})
         problems = []
         page.on("pageerror", lambda e: problems.append(str(e)))
-        page.goto(lab)
+        page.goto(quickstart)
         page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=2 * MINUTES)
         page.wait_for_selector("[data-status='idle'], .jp-Notebook-ExecutionIndicator[data-status='idle']", timeout=2 * MINUTES)
         cells = page.locator(".jp-Notebook .jp-CodeCell")

@@ -33,22 +33,12 @@ type client struct {
 	served                chan bool
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 // start serves a session with the engine and connects a client to it.
 func start(t *testing.T, engine func(WorkerEnv) (Engine, error)) *client {
 	t.Helper()
+	// No ports are named, so that the system chooses free ones as it binds: a port found before may be taken by then.
 	c := &client{t: t, served: make(chan bool, 1), conn: wire.Connection{
 		Transport: "tcp", IP: "127.0.0.1", Key: testKey, SignatureScheme: "hmac-sha256",
-		ShellPort: freePort(t), IOPubPort: freePort(t), StdinPort: freePort(t), ControlPort: freePort(t), HeartbeatPort: freePort(t),
 	}}
 	c.path = filepath.Join(t.TempDir(), "kernel-test.json")
 	data, _ := json.Marshal(c.conn)
@@ -59,11 +49,15 @@ func start(t *testing.T, engine func(WorkerEnv) (Engine, error)) *client {
 	if c.session, err = New(c.path, engine); err != nil {
 		t.Fatal(err)
 	}
+	c.conn.ShellPort, c.conn.ControlPort, c.conn.StdinPort = port(c.session.shell), port(c.session.control), port(c.session.stdin)
+	c.conn.IOPubPort, c.conn.HeartbeatPort = port(c.session.iopub), port(c.session.heartbeat)
 	go func() { c.served <- c.session.Serve() }()
 	t.Cleanup(c.session.End)
 	c.connect("client-" + wire.NewID())
 	return c
 }
+
+func port(bound interface{ Addr() net.Addr }) int { return bound.Addr().(*net.TCPAddr).Port }
 
 // connect opens the client's sockets under the identity, and waits for iopub_welcome.
 func (c *client) connect(identity string) {

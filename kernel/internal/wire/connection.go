@@ -5,10 +5,13 @@ package wire
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/lohakit/notebook/lohakit/fault"
 )
@@ -74,10 +77,23 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// listen binds one port of the connection, exactly at its address.
+// portWait is how long a port that is in use is waited for.
+var portWait = 3 * time.Second
+
+// listen binds one port of the connection, exactly at its address. A port in use is waited for: on a restart the kernel
+// before this one may still be closing it, and Jupyter found the port free a moment ago.
 func (c *Connection) listen(port int) (net.Listener, error) {
+	network, address := "tcp", net.JoinHostPort(strings.Trim(c.IP, "[]"), fmt.Sprint(port))
 	if c.Transport == "ipc" {
-		return net.Listen("unix", fmt.Sprintf("%s-%d", c.IP, port))
+		network, address = "unix", fmt.Sprintf("%s-%d", c.IP, port)
 	}
-	return net.Listen("tcp", net.JoinHostPort(strings.Trim(c.IP, "[]"), fmt.Sprint(port)))
+	for deadline := time.Now().Add(portWait); ; time.Sleep(50 * time.Millisecond) {
+		l, err := net.Listen(network, address)
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return l, err
+		}
+		if time.Now().After(deadline) {
+			return nil, fault.New(fault.IO, "listen", address, "%w", err).Fix("another program holds this port: start the kernel again, and Jupyter chooses another")
+		}
+	}
 }

@@ -140,6 +140,28 @@ func TestHostilePeers(t *testing.T) {
 	}
 }
 
+// A port that another program holds is waited for, and named when it stays taken.
+func TestPortInUse(t *testing.T) {
+	portWait = 0
+	defer func() { portWait = 3 * time.Second }()
+	holder, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := holder.Addr().(*net.TCPAddr).Port
+	c := &Connection{Transport: "tcp", IP: "127.0.0.1"}
+	if _, err := ListenHeartbeat(c, port); err == nil || !strings.Contains(err.Error(), fmt.Sprint(port)) {
+		t.Error(err)
+	}
+	time.AfterFunc(20*time.Millisecond, func() { holder.Close() })
+	portWait = time.Minute
+	h, err := ListenHeartbeat(c, port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Close()
+}
+
 // A client that does not read is cut off once its queue is full, and does not hold up the others.
 func TestPeerThatDoesNotRead(t *testing.T) {
 	patience = 200 * time.Millisecond
