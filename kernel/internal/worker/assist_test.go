@@ -81,8 +81,8 @@ func TestAssist(t *testing.T) {
 
 // TestMagics runs every magic.
 func TestMagics(t *testing.T) {
+	t.Chdir(t.TempDir()) // the worker starts here, and leaves its files here
 	e := newEngine(t)
-	t.Chdir(t.TempDir())
 	ctx := context.Background()
 	for _, c := range []struct{ code, want string }{
 		{"%help", "%%writefile"},

@@ -18,10 +18,10 @@ import (
 var regen = flag.Bool("regen", false, "rewrite the expected output of testdata/cells")
 
 // testDir is where the tests keep their worker, across runs.
-const testDir = "../../../.build/worker-test"
+var testDir, _ = filepath.Abs("../../../.build/worker-test")
 
 var buildOnce = sync.OnceValue(func() error {
-	return Build(context.Background(), BuildOptions{Module: "../../..", Dir: testDir})
+	return Build(context.Background(), BuildOptions{Module: filepath.Join(testDir, "../.."), Dir: testDir})
 })
 
 // newEngine starts a session of its own.
