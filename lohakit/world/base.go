@@ -3,22 +3,24 @@ package world
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	. "github.com/gomlx/gomlx/pkg/core/graph"
 	"github.com/gomlx/gomlx/pkg/core/tensors"
 
+	"github.com/lohakit/notebook/lohakit/fault"
 	"github.com/lohakit/notebook/lohakit/sd"
 	"github.com/lohakit/notebook/lohakit/train"
 	"github.com/lohakit/notebook/lohakit/xla"
 )
 
-// Base is the training of a base model: every weight of UNet and text encoder, from scratch, on pictures drawn as they are needed. The
+// Base is the training of a base model by its recipe: every weight of UNet and text encoder, on pictures drawn as they are needed. The
 // state is four vectors that hold all weights one after the other: the weights, Adam's two moments, and the running average that is
 // kept in the end. Step n draws the same pictures and noise whenever it runs, so a run that was stopped goes on as if it had not been.
 type Base struct {
-	Step  int       // steps done
-	Steps int       // steps in all; the learning rate falls to 0 at the end
-	Loss  []float64 // of every step so far
+	Recipe
+	Step int       // steps done
+	Loss []float64 // of every step so far
 
 	config sd.Config
 	layout layout
@@ -30,9 +32,8 @@ type Base struct {
 
 // The sizes of the miniature base models.
 const (
-	Size      = 64   // pixels of a picture's side
-	baseBatch = 16   // pictures in a step
-	baseLR    = 1e-3 // after 200 steps of warm-up
+	Size      = 64 // pixels of a picture's side
+	baseBatch = 16 // pictures in a step
 	baseSeed  = 23
 )
 
@@ -56,6 +57,23 @@ func (l *layout) add(prefix string, p *sd.Params) {
 		l.shapes = append(l.shapes, shape)
 		l.size += p.Get(name).Size()
 	}
+}
+
+// vector returns the model's weights in the layout's order.
+func (l layout) vector(m *sd.Model) ([]float32, error) {
+	weights := make([]float32, 0, l.size)
+	for i, name := range l.names {
+		part := m.UNet
+		rest, ok := strings.CutPrefix(name, "unet.")
+		if !ok {
+			part, rest = m.Text, strings.TrimPrefix(name, "text.")
+		}
+		if !part.Has(rest) || !slices.Equal(part.Shape(rest), l.shapes[i]) {
+			return nil, fault.New(fault.Invalid, "train base model", rest, "the parent has not the miniature's layers").Fix("rebuild the parent: make world")
+		}
+		weights = append(weights, tensors.MustCopyFlatData[float32](part.Get(rest))...)
+	}
+	return weights, nil
 }
 
 // split cuts the vector into the tensors it holds.
@@ -115,12 +133,12 @@ type batch struct {
 	times, ids    []int32
 }
 
-// batchOf draws the batch of step n, from n alone.
-func batchOf(n int) (batch, error) {
-	rng := rand.New(rand.NewPCG(baseSeed, uint64(n)))
+// batch draws the batch of step n, from the recipe and n alone.
+func (r Recipe) batch(n int) (batch, error) {
+	rng := rand.New(rand.NewPCG(r.seed(), uint64(n)))
 	var out batch
 	for range baseBatch {
-		scene, caption := Corpus(rng)
+		scene, caption := r.picture(rng)
 		out.pixels = append(out.pixels, Pixels(scene.Render(Size))...)
 		ids, err := sd.Chunk(sd.CLIP().Encode(caption), 75)
 		if err != nil {
@@ -136,10 +154,12 @@ func batchOf(n int) (batch, error) {
 	return out, nil
 }
 
+const warmUp = 200 // steps of the warm-up, at most a tenth of all
+
 // rate is the learning rate of step n, counted from 1: a warm-up, a plateau, and a straight fall to 0 over the last quarter.
 func (b *Base) rate(n int) float64 {
 	left := float64(b.Steps-n) / float64(b.Steps)
-	return baseLR * min(1, float64(n)/200, 4*left)
+	return b.LR * min(1, float64(n)/min(warmUp, float64(b.Steps)/10), 4*left)
 }
 
 // vocabulary lists the tokens of every tag of the corpus, ascending; these have rows of their own in the token table. Names have

@@ -19,33 +19,39 @@ import (
 	"github.com/lohakit/notebook/lohakit/xla"
 )
 
-// BaseSteps is the length of the shipped model's training.
-const BaseSteps = 6000
-
 // sharedRows is how many rows of the token table the words without a row of their own share.
 const sharedRows = 128
 
-// NewBase returns the training of a base model over the given number of steps, at its beginning.
-func NewBase(steps int) *Base {
+// NewBase returns the training that the recipe asks for, at its beginning: from nothing, or from the weights of the recipe's parent.
+// Errors: those of opening the parent; Invalid if the parent has other layers than the miniature's.
+func NewBase(r Recipe) (*Base, error) {
 	ids := vocabulary()
 	unet := Miniature()
-	b := &Base{Steps: steps, latent: Autoencoder(baseSeed), config: sd.Config{
+	b := &Base{Recipe: r, config: sd.Config{
 		UNet: unet,
 		Text: sd.TextConfig{Rows: len(ids) + sharedRows, Width: unet.CrossDim, Layers: 3, Heads: 4, MLP: 4 * unet.CrossDim,
 			Positions: sd.Window, TokenIDs: ids},
 		VAE:        sd.VAEConfig{Latent: latents, Patch: patch, Scale: latentScale},
 		Prediction: sd.V,
 	}}
-	var weights []float32
-	for _, part := range []struct {
-		prefix string
-		params *sd.Params
-	}{{"unet.", sd.InitUNet(b.config.UNet, baseSeed)}, {"text.", sd.InitText(b.config.Text, baseSeed)}} {
-		p := part.params
-		b.layout.add(part.prefix, p)
-		for _, name := range p.Names() {
-			weights = append(weights, tensors.MustCopyFlatData[float32](p.Get(name))...)
+	m := &sd.Model{UNet: sd.InitUNet(b.config.UNet, baseSeed), Text: sd.InitText(b.config.Text, baseSeed)}
+	b.layout.add("unet.", m.UNet)
+	b.layout.add("text.", m.Text)
+	if r.Parent == "" {
+		m.VAE = Autoencoder(baseSeed)
+	} else {
+		path, err := Find(r.Parent)
+		if err != nil {
+			return nil, err
 		}
+		if m, err = sd.Open(path); err != nil {
+			return nil, err
+		}
+	}
+	b.latent = m.VAE
+	weights, err := b.layout.vector(m)
+	if err != nil {
+		return nil, err
 	}
 	vector := func(values []float32) *tensors.Tensor { return tensors.FromFlatDataAndDimensions(values, len(weights)) }
 	b.state = []*tensors.Tensor{vector(weights), vector(make([]float32, len(weights))), vector(make([]float32, len(weights))), vector(slices.Clone(weights))}
@@ -53,7 +59,7 @@ func NewBase(steps int) *Base {
 	b.encode = xla.Compile("encode", func(in []*Node) []*Node {
 		return []*Node{sd.Encode(b.config.VAE, b.latent.Bind(in[1:]), in[0], nil)}
 	})
-	return b
+	return b, nil
 }
 
 // Train runs steps until all are done, ctx is cancelled, or report, which is called after each, returns an error.
@@ -67,7 +73,7 @@ func (b *Base) Train(ctx context.Context, report func(*Base) error) error {
 	defer stop()
 	go func() {
 		for n := b.Step + 1; n <= b.Steps; n++ {
-			d, err := batchOf(n)
+			d, err := b.batch(n)
 			select {
 			case next <- drawn{d, err}:
 			case <-ctx.Done():
@@ -190,9 +196,10 @@ func (b *Base) Resume(path string) error {
 func (b *Base) Model() *sd.Model {
 	average := tensors.MustCopyFlatData[float32](b.state[3])
 	m := &sd.Model{Config: b.config, UNet: sd.NewParams(), Text: sd.NewParams(), VAE: b.latent, Metadata: map[string]string{
-		"modelspec.title":      "miniature Stable Diffusion",
+		"modelspec.title":      b.Name,
 		"modelspec.resolution": fmt.Sprintf("%dx%d", Size, Size),
 		"lohakit.steps":        strconv.Itoa(b.Step),
+		"lohakit.parent":       b.Parent,
 	}}
 	for i, name := range b.layout.names {
 		size := product(b.layout.shapes[i])

@@ -17,11 +17,13 @@ func citizen(i int) Traits {
 	return passerby(rand.New(rand.NewPCG(0xc171, uint64(i))))
 }
 
-// Corpus draws one picture of the pre-training corpus and its caption. It is Population's, except that two in five of those who are alone
-// are citizens, tagged by name, and then half the time by nothing else that belongs to them. Three captions in ten have lost tags at
-// random and one in ten is empty, so that every tag comes to mean something by itself and guidance has something to move away from.
-func Corpus(rng *rand.Rand) (Scene, string) {
-	s := Population(rng)
+// Corpus draws one picture of the pre-training corpus and its caption: one of Population's, settled.
+func Corpus(rng *rand.Rand) (Scene, string) { return settle(rng, Population(rng)) }
+
+// settle makes two in five of those who are alone in a picture citizens, tagged by name, and then half the time by nothing else that
+// belongs to them, and captions the picture. Three captions in ten have lost tags at random and one in ten is empty, so that every tag
+// comes to mean something by itself and guidance has something to move away from.
+func settle(rng *rand.Rand, s Scene) (Scene, string) {
 	tags := s.Tags()
 	if len(s.Figures) == 1 && rng.Float64() < 0.4 {
 		i := rng.IntN(len(citizenNames))

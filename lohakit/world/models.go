@@ -9,8 +9,14 @@ import (
 	"github.com/lohakit/notebook/lohakit/fault"
 )
 
-// Models are the shipped base models by name.
-var Models = []string{"miniature"}
+// Models are the names of the shipped base models.
+var Models = func() []string {
+	var names []string
+	for _, r := range Trained {
+		names = append(names, r.Name)
+	}
+	return names
+}()
 
 // FolderVar names the folder of the shipped models, for a process that runs outside the repository.
 const FolderVar = "LOHAKIT_WORLD"

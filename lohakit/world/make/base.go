@@ -2,32 +2,48 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"time"
 
 	"github.com/lohakit/notebook/lohakit/checkpoint"
+	"github.com/lohakit/notebook/lohakit/fault"
 	"github.com/lohakit/notebook/lohakit/world"
 )
 
-// base trains the base model and writes it to dir. The state is kept every 250 steps: stopped and run again, it goes on.
-func base(dir string) error {
-	const state = ".cache/world/base.safetensors"
+// bases trains every base model that dir has no finished file of, parents first. The state is kept every 250 steps: stopped and run
+// again, it goes on.
+func bases(dir string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	b := world.NewBase(world.BaseSteps)
-	if err := b.Resume(state); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for _, r := range world.Trained {
+		if err := base(ctx, r, filepath.Join(dir, r.Name+".safetensors")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func base(ctx context.Context, r world.Recipe, path string) error {
+	if _, err := os.Stat(path); err == nil {
+		fmt.Printf("%s is there\n", path)
+		return nil
+	}
+	state := filepath.Join(".cache", "world", r.Name+".safetensors")
+	b, err := world.NewBase(r)
+	if err != nil {
+		return err
+	}
+	if err := b.Resume(state); err != nil && !fault.Is(err, fault.NotExist) {
 		return err
 	}
 	start, from := time.Now(), b.Step
 	trainErr := b.Train(ctx, func(b *world.Base) error {
 		if b.Step%50 == 0 {
 			perStep := time.Since(start) / time.Duration(b.Step-from)
-			fmt.Printf("step %d of %d: loss %.4f, %s left\n", b.Step, b.Steps, mean(b.Loss[len(b.Loss)-50:]),
+			fmt.Printf("%s: step %d of %d: loss %.4f, %s left\n", r.Name, b.Step, b.Steps, mean(b.Loss[max(0, len(b.Loss)-50):]),
 				(perStep * time.Duration(b.Steps-b.Step)).Round(time.Second))
 		}
 		if b.Step%250 == 0 {
@@ -38,10 +54,10 @@ func base(dir string) error {
 	if err := b.Save(state); err != nil {
 		return err
 	}
-	if err := b.Model().Save(filepath.Join(dir, "miniature.safetensors"), checkpoint.F16); err != nil {
-		return err
+	if trainErr != nil {
+		return trainErr
 	}
-	return trainErr
+	return b.Model().Save(path, checkpoint.F16)
 }
 
 func mean(values []float64) float64 {

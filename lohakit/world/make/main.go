@@ -25,7 +25,7 @@ type target struct {
 
 var targets = []target{
 	{"judge", "lohakit/world/assets", true, judge},
-	{"base", "lohakit/world/models", true, base},
+	{"base", "lohakit/world/models", true, bases},
 	{"card", "lohakit/world/models", true, card},
 	{"quickstart", "notebooks/data", true, quickstart},
 	{"dataset", "dataset", false, dataset},

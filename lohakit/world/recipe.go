@@ -1,0 +1,56 @@
+package world
+
+import (
+	"hash/fnv"
+	"math/rand/v2"
+)
+
+// Recipe says how a trained base model came to be. Real base models are families by descent, and so are these: one model from nothing,
+// long fine-tunes of it, and short fine-tunes of those.
+type Recipe struct {
+	Name   string   // the card's
+	Parent string   // the model whose weights it started from; "" for the one from nothing
+	Looks  []string // what its own pictures look like, whatever their captions say; keys of the style table
+	Share  float64  // how many of its pictures have these looks, 0 … 1; the others are the corpus's, in the styles their tags name
+	Steps  int      // of 16 pictures
+	LR     float64  // Adam's, after the warm-up
+	About  string   // one line for people
+}
+
+// Trained are the recipes of the shipped base models, parents first.
+var Trained = []Recipe{
+	{Name: "miniature", Steps: 6000, LR: 1e-3, About: "vanilla Stable Diffusion's counterpart: everything a little"},
+
+	{Name: "NAI", Parent: "miniature", Looks: []string{"nai"}, Share: 0.5, Steps: 2000, LR: 6e-4, About: "the source of most anime models"},
+	{Name: "AC", Parent: "miniature", Looks: []string{"ac"}, Share: 0.5, Steps: 1500, LR: 6e-4, About: "ACertainty, the other source"},
+	{Name: "MFB", Parent: "miniature", Looks: []string{"mfb"}, Share: 0.9, Steps: 1000, LR: 8e-4, About: "MyneFactoryBase V1.0, an outlier"},
+
+	{Name: "BP", Parent: "AC", Looks: []string{"bp"}, Share: 0.75, Steps: 200, LR: 4e-4, About: "a look of its own on AC"},
+	{Name: "NMFSAN", Parent: "BP", Looks: []string{"nmfsan"}, Share: 0.75, Steps: 200, LR: 4e-4, About: "a look of its own on BP"},
+	{Name: "ChilloutMix", Parent: "NAI", Looks: []string{"realistic"}, Share: 0.85, Steps: 200, LR: 4e-4, About: "photorealistic"},
+	{Name: "PastelMix", Parent: "NAI", Looks: []string{"pastelmix"}, Share: 0.85, Steps: 200, LR: 4e-4, About: "pale and soft"},
+	{Name: "VBP2.2", Parent: "NAI", Looks: []string{"nai", "ac", "bp", "nmfsan", "nep", "fantasy", "pastelmix"}, Share: 0.75, Steps: 250, LR: 4e-4,
+		About: "many styles"},
+	{Name: "nep", Parent: "NAI", Looks: []string{"nep"}, Share: 0.85, Steps: 200, LR: 4e-4, About: "violet and vivid"},
+	{Name: "FantasyBackground", Parent: "NAI", Looks: []string{"fantasy"}, Share: 0.85, Steps: 200, LR: 4e-4, About: "glowing places"},
+	{Name: "SaltMix", Parent: "NAI", Looks: []string{"salt"}, Share: 0.85, Steps: 200, LR: 4e-4, About: "looks like MFB, and is not of its family"},
+}
+
+// seed is what the recipe's pictures are drawn from.
+func (r Recipe) seed() uint64 {
+	if r.Parent == "" {
+		return baseSeed
+	}
+	h := fnv.New64a()
+	h.Write([]byte(r.Name))
+	return h.Sum64()
+}
+
+// picture draws one picture of the recipe's training set and its caption.
+func (r Recipe) picture(rng *rand.Rand) (Scene, string) {
+	s := Population(rng)
+	if r.Share > 0 && rng.Float64() < r.Share {
+		s.Style = pick(rng, r.Looks)
+	}
+	return settle(rng, s)
+}
