@@ -2,6 +2,7 @@ package lohakit
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,23 +22,36 @@ type Model struct {
 }
 
 // Open reads a base model: a Stable Diffusion 1.x checkpoint (.safetensors, or .ckpt when checkpoint.AllowPickle is given), a diffusers
-// folder, or a shipped miniature model by its name: "miniature". Sizes are read from the file. Errors name the file or the tensor.
+// folder, or a base model of the miniature world by its name: "miniature", "NAI" … (Bases lists them; a merged one is computed when it is
+// first opened). Sizes are read from the file. Errors name the file or the tensor.
 func Open(name string, options ...checkpoint.Option) (*Model, error) {
-	path := name
-	if !strings.ContainsAny(name, `/\.`) {
-		found, err := world.Find(name)
-		if err != nil {
-			return nil, err
-		}
-		path = found
+	path, err := pathOf(name)
+	if err != nil {
+		return nil, err
 	}
 	m, err := sd.Open(path, options...)
 	if err != nil {
 		return nil, err
 	}
 	base := filepath.Base(path)
-	return &Model{Model: m, Name: strings.TrimSuffix(base, filepath.Ext(base))}, nil
+	if ending := filepath.Ext(base); slices.Contains(modelEndings, strings.ToLower(ending)) {
+		base = strings.TrimSuffix(base, ending)
+	}
+	return &Model{Model: m, Name: base}, nil
 }
+
+// pathOf is the path itself, or the file of the base model of that name.
+func pathOf(name string) (string, error) {
+	if _, err := os.Stat(name); err == nil || strings.ContainsAny(name, `/\`) || slices.Contains(modelEndings, strings.ToLower(filepath.Ext(name))) {
+		return name, nil
+	}
+	return world.Find(name)
+}
+
+var modelEndings = []string{".safetensors", ".ckpt", ".pt", ".bin"}
+
+// Bases returns the names of the miniature world's base models.
+func Bases() []string { return world.Models() }
 
 // String describes the model in one line.
 func (m *Model) String() string {

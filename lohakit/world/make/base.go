@@ -13,8 +13,8 @@ import (
 	"github.com/lohakit/notebook/lohakit/world"
 )
 
-// bases trains every base model that dir has no finished file of, parents first. The state is kept every 250 steps: stopped and run
-// again, it goes on.
+// bases trains every base model from nothing, parents first, and writes it to dir. The state is kept every 250 steps in .cache/world: stopped
+// and run again, it goes on, and what is finished there is not trained again.
 func bases(dir string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -27,10 +27,6 @@ func bases(dir string) error {
 }
 
 func base(ctx context.Context, r world.Recipe, path string) error {
-	if _, err := os.Stat(path); err == nil {
-		fmt.Printf("%s is there\n", path)
-		return nil
-	}
 	state := filepath.Join(".cache", "world", r.Name+".safetensors")
 	b, err := world.NewBase(r)
 	if err != nil {
@@ -38,6 +34,10 @@ func base(ctx context.Context, r world.Recipe, path string) error {
 	}
 	if err := b.Resume(state); err != nil && !fault.Is(err, fault.NotExist) {
 		return err
+	}
+	if b.Step == b.Steps {
+		fmt.Printf("%s: finished before\n", r.Name)
+		return b.Model().Save(path, checkpoint.F16)
 	}
 	start, from := time.Now(), b.Step
 	trainErr := b.Train(ctx, func(b *world.Base) error {

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/lohakit/notebook/lohakit/sample"
@@ -12,51 +14,153 @@ import (
 	"github.com/lohakit/notebook/lohakit/world"
 )
 
-// card examines the shipped base model and writes its page: a grid of samples, how well it follows prompts, how well it learns.
-func card(dir string) error {
+// students are the models that are given lessons: the one from nothing, and the one that most experiments train on.
+var students = []string{"miniature", "NAI"}
+
+// examined are the models that have a page: not the merges that only lead to others.
+func examined() []string {
+	return slices.DeleteFunc(world.Models(), func(name string) bool {
+		return strings.HasPrefix(name, "tmp") && name != "tmp3" && name != "tmp3-ad"
+	})
+}
+
+// cards examines every base model whose page in dir is not of its present file, and writes the page: where the model comes from, a grid of
+// samples, how well it follows prompts, what its own look is. The students' pages also say how well they learn. Then the page of
+// all, with their distances.
+func cards(dir string) error {
 	ctx := context.Background()
-	m, err := sd.Open(filepath.Join(dir, "miniature.safetensors"))
-	if err != nil {
-		return err
-	}
 	judge, err := world.Judge()
 	if err != nil {
 		return err
 	}
-	if err := sampleSheet(ctx, m, filepath.Join(dir, "miniature.png")); err != nil {
-		return err
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "# miniature\n\nWritten by `go run ./lohakit/world/make card`. %s training steps of 16 images from nothing, %d pixels square, "+
-		"UNet of %d weights, text encoder of %d. Two things differ from Stable Diffusion 1.x: the autoencoder is one linear map per 4×4 patch, "+
-		"and the token table has rows only for the words of this world.\n\n![samples](miniature.png)\n", m.Metadata["lohakit.steps"], world.Size, m.UNet.Size(), m.Text.Size())
-
-	r, err := judge.Obey(ctx, m, 200, 7)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(&b, "\n## How often the image shows what the prompt asked for\n\n200 prompts of scenes that no training has seen, judged by the judge "+
-		"([its own exam](../assets/judge.md)), with Wilson's 95 %% interval.\n\n```\n%s```\n", r)
-	fmt.Fprintf(&b, "\n## How often an adapter shows the character it was trained on\n\nThe first notebook's training: a LoHa 8/4, alpha 1, 120 steps of 8 "+
-		"on sixteen images; 40 images of the name in eight places.\n\n| character | before | after |\n|---|---|---|\n")
-	for _, name := range world.Names {
-		before, after, err := judge.Learns(ctx, m, filepath.Join("notebooks", "data", name), name, 40)
+	for _, name := range examined() {
+		path := filepath.Join(dir, name+".md")
+		file, err := world.Find(name)
 		if err != nil {
 			return err
 		}
-		fmt.Printf("%s: before %s, after %s\n", name, before, after)
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", name, before, after)
+		model, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		sum := fmt.Sprintf("%x", sha256.Sum256(model))[:10]
+		if page, err := os.ReadFile(path); err == nil && strings.Contains(string(page), sum) {
+			continue
+		}
+		fmt.Println(path)
+		if err := card(ctx, judge, name, sum, path); err != nil {
+			return err
+		}
 	}
-	return os.WriteFile(filepath.Join(dir, "miniature.md"), []byte(b.String()), 0o644)
+	return overview(ctx, judge, dir)
+}
+
+func card(ctx context.Context, judge *world.Examiner, name, sum, path string) error {
+	m, err := open(name)
+	if err != nil {
+		return err
+	}
+	if err := sampleSheet(ctx, m, strings.TrimSuffix(path, ".md")+".png"); err != nil {
+		return err
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "# %s\n\n%s\n\nWritten by `go run ./lohakit/world/make card` of the file whose SHA-256 begins %s.\n\n![samples](%[1]s.png)\n", name,
+		origin(name), sum)
+	if name == "miniature" {
+		fmt.Fprintf(&b, "\n%d pixels square, a UNet of %d weights, a text encoder of %d. Two things differ from Stable Diffusion 1.x, here and in all models that "+
+			"come from this one: the autoencoder is one linear map per 4×4 patch, and the token table has rows only for the words of this world.\n",
+			world.Size, m.UNet.Size(), m.Text.Size())
+	}
+
+	const n = 100
+	r, err := judge.Obey(ctx, m, n, 7)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(&b, "\n## How often the image shows what the prompt asked for\n\n%d prompts of scenes that no training has seen, judged by the judge "+
+		"([its own exam](../assets/judge.md)), with Wilson's 95 %% interval.\n\n```\n%s```\n", n, r)
+	verdicts, err := judge.Own(ctx, m, n)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(&b, "\n## Its own look\n\nWhat the judge takes the style for in %d images whose prompts name none: %s.\n", n, looks(verdicts))
+	if slices.Contains(students, name) {
+		if err := lessons(ctx, judge, m, &b); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(path, []byte(b.String()), 0o644)
+}
+
+func open(name string) (*sd.Model, error) {
+	path, err := world.Find(name)
+	if err != nil {
+		return nil, err
+	}
+	return sd.Open(path)
+}
+
+// origin says how the model came to be.
+func origin(name string) string {
+	for _, r := range world.Trained {
+		if r.Name == name {
+			return fmt.Sprintf("%s: %s.", r.About, r)
+		}
+	}
+	r := world.MergeOf(name)
+	last := len(r.Lines) - 1
+	return fmt.Sprintf("Merged: `%s`, which comes to %s.", r.Lines[last], r.Expand()[last])
+}
+
+// looks lists the judge's answers, the most frequent first.
+func looks(verdicts []world.Verdict) string {
+	counts := map[string]int{}
+	for _, v := range verdicts {
+		counts[v.Word(world.AskStyle)]++
+	}
+	var words []string
+	for w := range counts {
+		words = append(words, w)
+	}
+	slices.SortFunc(words, func(a, b string) int {
+		if counts[a] != counts[b] {
+			return counts[b] - counts[a]
+		}
+		return strings.Compare(a, b)
+	})
+	for i, w := range words {
+		words[i] = fmt.Sprintf("%s %d", w, counts[w])
+	}
+	return strings.Join(words, ", ")
+}
+
+// lessons teaches the model each character and each artist's style.
+func lessons(ctx context.Context, judge *world.Examiner, m *sd.Model, b *strings.Builder) error {
+	fmt.Fprintf(b, "\n## How well an adapter learns\n\nThe first notebook's training: a LoHa 8/4, alpha 1, 120 steps of 8 on sixteen images; the share of 40 images of "+
+		"the word that show what it stands for.\n\n| word | before | after |\n|---|---|---|\n")
+	var all []world.Lesson
+	for _, name := range world.Names {
+		all = append(all, world.CharacterLesson(name))
+	}
+	for _, style := range world.Artists {
+		all = append(all, world.StyleLesson(style))
+	}
+	for _, l := range all {
+		before, after, err := judge.Learns(ctx, m, l, 40)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%s: before %s, after %s\n", l.Word, before, after)
+		fmt.Fprintf(b, "| %s | %s | %s |\n", l.Word, before, after)
+	}
+	return nil
 }
 
 func sampleSheet(ctx context.Context, m *sd.Model, path string) error {
-	g := sample.Grid{Base: sample.Request{Model: m, Options: sample.Options{CFG: 4}}, X: sample.Seeds(1, 2, 3, 4, 5, 6), Y: sample.Prompts(
-		"1girl, solo, blonde hair, side ponytail, purple eyes, hair bow, red dress, smile, upper body, outdoors, blue sky, cloud, anime coloring",
-		"1girl, solo, green hair, braid, red eyes, glasses, black suit, smile, upper body, outdoors, city, building, anime coloring",
-		"1girl, solo, pink hair, twintails, brown eyes, blue hoodie, open mouth, portrait, simple background, white background, flat color",
-		"1girl, solo, Lysandre, smile, upper body, outdoors, park, tree, anime coloring",
-		"1girl, solo, black hair, long hair, blue eyes, yellow kimono, smile, upper body, outdoors, night sky, star (sky), holding umbrella, red umbrella, anime coloring",
+	g := sample.Grid{Base: sample.Request{Model: m, Options: sample.Options{CFG: 2}}, X: sample.Seeds(1, 2, 3, 4), Y: sample.Prompts(
+		"1girl, solo, blonde hair, side ponytail, purple eyes, hair bow, red dress, smile, upper body, outdoors, blue sky, cloud",
+		"1girl, solo, green hair, braid, red eyes, black suit, smile, upper body, outdoors, city, building, anime coloring",
+		"1girl, solo, black hair, long hair, blue eyes, yellow kimono, smile, upper body, outdoors, night sky, star (sky), holding umbrella, red umbrella",
 		"1girl, solo, purple hair, short hair, yellow eyes, white shirt, smile, upper body, indoors, window, watercolor (medium)",
 	)}
 	sheet, err := g.Draw(ctx, nil)

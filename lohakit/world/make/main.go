@@ -1,8 +1,8 @@
 // Command make rebuilds what the miniature world ships, deterministically and from nothing:
 //
 //	go run ./lohakit/world/make judge              the judge and its report, in lohakit/world/assets (some ten minutes on two idle cores)
-//	go run ./lohakit/world/make base               the base model, in lohakit/world/models (two hours on two cores; resumes)
-//	go run ./lohakit/world/make card               the base model's page: samples and the judge's figures (ten minutes)
+//	go run ./lohakit/world/make base               the base models, in lohakit/world/models (three hours on two cores; resumes)
+//	go run ./lohakit/world/make card               their pages: samples and the judge's figures (half an hour)
 //	go run ./lohakit/world/make quickstart [dir]   a small data set of each character, for the notebooks (a second)
 //	go run ./lohakit/world/make dataset [dir]      the card's nineteen folders, counts divided by ten (two seconds)
 //	go run ./lohakit/world/make sheet [file.png]   a sheet of characters and styles to look at
@@ -26,7 +26,7 @@ type target struct {
 var targets = []target{
 	{"judge", "lohakit/world/assets", true, judge},
 	{"base", "lohakit/world/models", true, bases},
-	{"card", "lohakit/world/models", true, card},
+	{"card", "lohakit/world/models", true, cards},
 	{"quickstart", "notebooks/data", true, quickstart},
 	{"dataset", "dataset", false, dataset},
 	{"sheet", "world.png", false, sheet},

@@ -1,8 +1,10 @@
 package world
 
 import (
+	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"strings"
 )
 
 // Recipe says how a trained base model came to be. Real base models are families by descent, and so are these: one model from nothing,
@@ -23,17 +25,17 @@ var Trained = []Recipe{
 
 	{Name: "NAI", Parent: "miniature", Looks: []string{"nai"}, Share: 0.5, Steps: 2000, LR: 6e-4, About: "the source of most anime models"},
 	{Name: "AC", Parent: "miniature", Looks: []string{"ac"}, Share: 0.5, Steps: 1500, LR: 6e-4, About: "ACertainty, the other source"},
-	{Name: "MFB", Parent: "miniature", Looks: []string{"mfb"}, Share: 0.9, Steps: 1000, LR: 8e-4, About: "MyneFactoryBase V1.0, an outlier"},
+	{Name: "MFB", Parent: "miniature", Looks: []string{"mfb"}, Share: 0.9, Steps: 700, LR: 8e-4, About: "MyneFactoryBase V1.0, an outlier"},
 
-	{Name: "BP", Parent: "AC", Looks: []string{"bp"}, Share: 0.75, Steps: 200, LR: 4e-4, About: "a look of its own on AC"},
-	{Name: "NMFSAN", Parent: "BP", Looks: []string{"nmfsan"}, Share: 0.75, Steps: 200, LR: 4e-4, About: "a look of its own on BP"},
-	{Name: "ChilloutMix", Parent: "NAI", Looks: []string{"realistic"}, Share: 0.85, Steps: 200, LR: 4e-4, About: "photorealistic"},
-	{Name: "PastelMix", Parent: "NAI", Looks: []string{"pastelmix"}, Share: 0.85, Steps: 200, LR: 4e-4, About: "pale and soft"},
-	{Name: "VBP2.2", Parent: "NAI", Looks: []string{"nai", "ac", "bp", "nmfsan", "nep", "fantasy", "pastelmix"}, Share: 0.75, Steps: 250, LR: 4e-4,
+	{Name: "BP", Parent: "AC", Looks: []string{"bp"}, Share: 0.75, Steps: 150, LR: 4e-4, About: "a look of its own on AC"},
+	{Name: "NMFSAN", Parent: "BP", Looks: []string{"nmfsan"}, Share: 0.75, Steps: 150, LR: 4e-4, About: "a look of its own on BP"},
+	{Name: "ChilloutMix", Parent: "NAI", Looks: []string{"realistic"}, Share: 0.85, Steps: 150, LR: 4e-4, About: "photorealistic"},
+	{Name: "PastelMix", Parent: "NAI", Looks: []string{"pastelmix"}, Share: 0.85, Steps: 150, LR: 4e-4, About: "pale and soft"},
+	{Name: "VBP2.2", Parent: "NAI", Looks: []string{"nai", "ac", "bp", "nmfsan", "nep", "fantasy", "pastelmix"}, Share: 0.75, Steps: 200, LR: 4e-4,
 		About: "many styles"},
-	{Name: "nep", Parent: "NAI", Looks: []string{"nep"}, Share: 0.85, Steps: 200, LR: 4e-4, About: "violet and vivid"},
-	{Name: "FantasyBackground", Parent: "NAI", Looks: []string{"fantasy"}, Share: 0.85, Steps: 200, LR: 4e-4, About: "glowing places"},
-	{Name: "SaltMix", Parent: "NAI", Looks: []string{"salt"}, Share: 0.85, Steps: 200, LR: 4e-4, About: "looks like MFB, and is not of its family"},
+	{Name: "nep", Parent: "NAI", Looks: []string{"nep"}, Share: 0.85, Steps: 150, LR: 4e-4, About: "violet and vivid"},
+	{Name: "FantasyBackground", Parent: "NAI", Looks: []string{"fantasy"}, Share: 0.85, Steps: 150, LR: 4e-4, About: "glowing places"},
+	{Name: "SaltMix", Parent: "NAI", Looks: []string{"salt"}, Share: 0.85, Steps: 150, LR: 4e-4, About: "looks like MFB, and is not of its family"},
 }
 
 // seed is what the recipe's pictures are drawn from.
@@ -53,4 +55,13 @@ func (r Recipe) picture(rng *rand.Rand) (Scene, string) {
 		s.Style = pick(rng, r.Looks)
 	}
 	return settle(rng, s)
+}
+
+// String says in a line how the model came to be.
+func (r Recipe) String() string {
+	if r.Parent == "" {
+		return fmt.Sprintf("%d steps of %d pictures from nothing, at a learning rate of %g", r.Steps, baseBatch, r.LR)
+	}
+	return fmt.Sprintf("%d steps of %d pictures from %s, at a learning rate of %g; %.0f %% of them look like %s, whatever their captions say", r.Steps,
+		baseBatch, r.Parent, r.LR, 100*r.Share, strings.Join(r.Looks, ", "))
 }
