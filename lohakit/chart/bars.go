@@ -43,14 +43,15 @@ func Bars(l Look, labels []string, series ...Series) (image.Image, error) {
 		if err != nil {
 			return nil, fault.New(fault.Other, "draw chart", l.Title, "%w", err)
 		}
-		b.Color, b.LineStyle.Width = colours[i%len(colours)], 0
+		b.Color, b.LineStyle.Width = colour(i, len(series)), 0
 		b.Offset = (vg.Length(i) - vg.Length(len(series)-1)/2) * each
 		p.Add(b)
 		if s.Name != "" {
-			p.Legend.Add(s.Name, b)
+			p.keys = append(p.keys, key{s.Name, b.Color, true})
 		}
 	}
 	p.NominalX(labels...)
+	p.X.Padding, p.Y.Padding = 4, 0
 	p.X.Min, p.X.Max = -0.5, float64(len(labels))-0.5
 	widen(&p.Y, false)
 	p.Y.Max += 0.05 * (p.Y.Max - p.Y.Min)

@@ -38,13 +38,6 @@ type Series struct {
 // dpi makes one pixel three quarters of a point, the usual screen measure.
 const dpi = 96
 
-// colours are Okabe and Ito's, which readers with any colour vision tell apart, strongest first.
-var colours = []color.Color{
-	color.RGBA{0x00, 0x72, 0xb2, 0xff}, color.RGBA{0xd5, 0x5e, 0x00, 0xff}, color.RGBA{0x00, 0x9e, 0x73, 0xff},
-	color.RGBA{0xcc, 0x79, 0xa7, 0xff}, color.RGBA{0xe6, 0x9f, 0x00, 0xff}, color.RGBA{0x56, 0xb4, 0xe9, 0xff},
-	color.RGBA{0x33, 0x33, 0x33, 0xff}, color.RGBA{0xb8, 0xa9, 0x00, 0xff},
-}
-
 var (
 	ink  = color.RGBA{0x33, 0x33, 0x33, 0xff}
 	rule = color.RGBA{0xe6, 0xe6, 0xe6, 0xff}
@@ -86,9 +79,15 @@ func (l Look) canvas() (*vgimg.Canvas, draw.Canvas, error) {
 
 func pixels(n int) vg.Length { return vg.Length(n) * vg.Inch / dpi }
 
+// figure is a plot with its legend above the data.
+type figure struct {
+	*plot.Plot
+	keys []key
+}
+
 // plot returns an empty plot in the house look.
-func (l Look) plot() *plot.Plot {
-	p := plot.New()
+func (l Look) plot() *figure {
+	p := &figure{Plot: plot.New()}
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = l.Title, l.X, l.Y
 	sans := font.Font{Typeface: "Liberation", Variant: "Sans"}
 	set := func(f *font.Font, size vg.Length) {
@@ -99,7 +98,6 @@ func (l Look) plot() *plot.Plot {
 	set(&p.Legend.TextStyle.Font, 9)
 	p.Title.TextStyle.Color, p.Legend.TextStyle.Color = ink, ink
 	p.Title.Padding = 6
-	p.Legend.Top, p.Legend.Padding, p.Legend.ThumbnailWidth = true, 2, 16
 	for _, a := range []*plot.Axis{&p.X, &p.Y} {
 		set(&a.Label.TextStyle.Font, 10)
 		set(&a.Tick.Label.Font, 9)
@@ -119,13 +117,30 @@ func (l Look) plot() *plot.Plot {
 }
 
 // render draws p on a canvas of the look's size, a small margin kept for labels that reach over the edge.
-func (l Look) render(p *plot.Plot) (image.Image, error) {
+func (l Look) render(p *figure) (image.Image, error) {
 	img, c, err := l.canvas()
 	if err != nil {
 		return nil, err
 	}
-	p.Draw(draw.Crop(c, 6, -12, 6, -6))
+	p.draw(draw.Crop(c, 6, -12, 6, -6))
 	return img.Image(), nil
+}
+
+// draw draws title, legend and data below one another, and returns the area of the data.
+func (f *figure) draw(c draw.Canvas) draw.Canvas {
+	if f.Title.Text != "" {
+		text := f.Title.TextStyle
+		text.XAlign, text.YAlign = draw.XLeft, draw.YTop
+		c.FillText(text, vg.Point{X: c.Min.X, Y: c.Max.Y}, f.Title.Text)
+		c = draw.Crop(c, 0, 0, 0, -text.Height(f.Title.Text)-7)
+		f.Title.Text = ""
+	}
+	if rows := f.rows(c.Max.X - c.Min.X); rows != nil {
+		f.drawKeys(c, rows)
+		c = draw.Crop(c, 0, 0, 0, -keyLine*vg.Length(len(rows))-6)
+	}
+	f.Draw(c)
+	return f.DataCanvas(c)
 }
 
 // linearTicks labels four to nine multiples of 1, 2 or 5 times a power of ten.

@@ -2,6 +2,7 @@ package chart
 
 import (
 	"errors"
+	"fmt"
 	"image"
 	"math"
 	"os"
@@ -91,8 +92,31 @@ func TestPointsGolden(t *testing.T) {
 	golden(t, "points", img, err)
 }
 
+// Labels of dots that lie close keep out of each other's way.
+func TestPointsCrowdedGolden(t *testing.T) {
+	img, err := Points(Look{Title: "Crowded", Width: 480, Height: 300}, []string{"AC", "BP", "NMFSAN", "VBP2.2", "Pastel-Mix"},
+		[]float64{0, 0.2, 0.25, 3, 2.9}, []float64{0, 0.1, 0.12, 1, 1.02})
+	golden(t, "crowded", img, err)
+}
+
+func TestCurveGolden(t *testing.T) {
+	img, err := Curve(Look{Title: "Compression", X: "size (MB)", Y: "relative error", LogX: true, Height: 300},
+		[]string{"rank 4", "rank 8", "rank 16", "rank 32", "rank 64"}, []float64{4.7, 9.4, 18.9, 37.7, 75.5}, []float64{0.6, 0.42, 0.25, 0.1, 0.02})
+	golden(t, "curve", img, err)
+}
+
+// More series than colours are shades in their order.
+func TestManyGolden(t *testing.T) {
+	var many []Series
+	for i := range 16 {
+		many = append(many, Series{Name: fmt.Sprintf("layer %d", i), Y: decay(64, 3+float64(i))})
+	}
+	img, err := Spectrum(Look{Title: "Sixteen layers"}, many...)
+	golden(t, "many", img, err)
+}
+
 func TestTreeGolden(t *testing.T) {
-	img, err := Tree(Look{Title: "Families", X: "distance", Height: 300}, []string{"NAI", "MFB", "AC", "Anything"}, []Join{{0, 3, 0.2}, {4, 2, 0.5}, {1, 5, 1}})
+	img, err := Tree(Look{Title: "Families", X: "distance", Height: 300}, []string{"NAI", "MFB", "AC", "Anything", "Salt Mix"}, []Join{{0, 3, 0.2}, {5, 2, 0.5}, {1, 4, 0.6}, {7, 6, 1}})
 	golden(t, "tree", img, err)
 }
 

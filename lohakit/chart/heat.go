@@ -7,8 +7,6 @@ import (
 	"math"
 
 	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/palette"
-	"gonum.org/v1/plot/palette/moreland"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
@@ -16,13 +14,13 @@ import (
 )
 
 // missing is the colour of a cell without a number.
-var missing = color.Gray{0xb0}
+var missing = color.Gray{0x78}
 
 // shades is how many colours a heat map tells apart.
 const shades = 256
 
 // Heat draws z[row][column], row 0 at the top, with a colour bar. Labels are thinned where they would overlap; nil leaves them out.
-// Values of one sign are coloured from dark to light, values of both signs from blue over white to red with white at 0. NaN is grey.
+// Values of one sign are coloured from dark to light, values of both signs from blue over white to red with white at 0. NaN is dark grey.
 // Rows of different lengths, or labels that do not match them, are a fault of kind Invalid.
 func Heat(l Look, rows, cols []string, z [][]float64) (image.Image, error) {
 	if len(z) == 0 || len(z[0]) == 0 {
@@ -54,10 +52,11 @@ func Heat(l Look, rows, cols []string, z [][]float64) (image.Image, error) {
 	} else if lo == hi {
 		hi = lo + math.Max(1e-9, math.Abs(lo)*1e-3)
 	}
-	pal, err := heatPalette(both)
-	if err != nil {
-		return nil, err
+	shade := sequential
+	if both {
+		shade = diverging
 	}
+	pal := shade(shades)
 	img, c, err := l.canvas()
 	if err != nil {
 		return nil, err
@@ -69,27 +68,10 @@ func Heat(l Look, rows, cols []string, z [][]float64) (image.Image, error) {
 	p.X.Tick.Marker = plot.ConstantTicks(labels(cols, len(z[0]), w/60, false))
 	p.Y.Tick.Marker = plot.ConstantTicks(labels(rows, len(z), h/14, true))
 	p.X.Tick.Length, p.Y.Tick.Length = 0, 0
-	body := draw.Crop(c, 6, -80, 6, -6)
-	p.Draw(body)
-	data := p.DataCanvas(body)
-	fillCells(img.Image(), data.Rectangle, z, pal.Colors(), lo, hi)
-	colourBar(c, data, pal.Colors(), lo, hi, p.X.Tick.Label)
+	data := p.draw(draw.Crop(c, 6, -64, 6, -6))
+	fillCells(img.Image(), data.Rectangle, z, pal, lo, hi)
+	colourBar(c, data, pal, lo, hi, p.X.Tick.Label)
 	return img.Image(), nil
-}
-
-// heatPalette is Moreland's diverging map, or his Kindlmann map for values of one sign.
-func heatPalette(diverging bool) (palette.Palette, error) {
-	m := palette.ColorMap(moreland.Kindlmann())
-	if diverging {
-		m = moreland.SmoothBlueRed()
-	}
-	m.SetMin(0)
-	m.SetMax(1)
-	pal := m.Palette(shades)
-	if len(pal.Colors()) != shades {
-		return nil, fault.New(fault.Other, "draw chart", "", "palette of %d colours", len(pal.Colors()))
-	}
-	return pal, nil
 }
 
 // colourBar draws the scale to the right of the data area, as high as it.

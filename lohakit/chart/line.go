@@ -20,7 +20,7 @@ func Line(l Look, series ...Series) (image.Image, error) {
 	p.Add(grid())
 	drawn := 0
 	for i, s := range series {
-		n, err := l.add(p, s, colours[i%len(colours)], 1.5)
+		n, err := l.add(p, s, colour(i, len(series)), 1.5)
 		if err != nil {
 			return nil, err
 		}
@@ -54,7 +54,7 @@ func Loss(l Look, smooth float64, runs ...Series) (image.Image, error) {
 	p.Add(grid())
 	drawn := 0
 	for i, r := range runs {
-		c := colours[i%len(colours)]
+		c := colour(i, len(runs))
 		n, err := l.add(p, Series{X: r.X, Y: r.Y}, pale(c), 0.7)
 		if err != nil {
 			return nil, err
@@ -62,7 +62,7 @@ func Loss(l Look, smooth float64, runs ...Series) (image.Image, error) {
 		drawn += n
 	}
 	for i, r := range runs {
-		if _, err := l.add(p, Series{Name: r.Name, X: r.X, Y: Smooth(r.Y, smooth)}, colours[i%len(colours)], 1.8); err != nil {
+		if _, err := l.add(p, Series{Name: r.Name, X: r.X, Y: Smooth(r.Y, smooth)}, colour(i, len(runs)), 1.8); err != nil {
 			return nil, err
 		}
 	}
@@ -114,12 +114,12 @@ func Spectrum(l Look, series ...Series) (image.Image, error) {
 }
 
 // add puts s into p as one line per gapless run and returns how many points were drawn.
-func (l Look) add(p *plot.Plot, s Series, c color.Color, width float64) (int, error) {
+func (l Look) add(p *figure, s Series, c color.Color, width float64) (int, error) {
 	if s.X != nil && len(s.X) != len(s.Y) {
 		return 0, fault.New(fault.Invalid, "draw chart", l.Title, "series %q has %d x and %d y values", s.Name, len(s.X), len(s.Y)).
 			Fix("give as many of one as of the other, or leave X nil")
 	}
-	drawn, named := 0, s.Name == ""
+	drawn, stroke := 0, false
 	var run plotter.XYs
 	flush := func() error {
 		if len(run) == 0 {
@@ -139,10 +139,7 @@ func (l Look) add(p *plot.Plot, s Series, c color.Color, width float64) (int, er
 			}
 			line.Color, line.Width = c, vg.Points(width)
 			p.Add(line)
-			if !named {
-				p.Legend.Add(s.Name, line)
-				named = true
-			}
+			stroke = true
 		}
 		drawn += len(run)
 		run = nil
@@ -164,8 +161,8 @@ func (l Look) add(p *plot.Plot, s Series, c color.Color, width float64) (int, er
 	if err := flush(); err != nil {
 		return 0, err
 	}
-	if drawn > 0 && !named {
-		p.Legend.Add(s.Name, swatch{c})
+	if drawn > 0 && s.Name != "" {
+		p.keys = append(p.keys, key{s.Name, c, !stroke})
 	}
 	return drawn, nil
 }

@@ -2,6 +2,7 @@ package chart
 
 import (
 	"image"
+	"image/color"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -17,7 +18,8 @@ type Join struct {
 	Height float64 // at which they meet; not below that of either
 }
 
-// Tree draws a dendrogram, its leaves down the left side and the height of the joins along x. The joins must bring all leaves
+// Tree draws a dendrogram, its leaves down the left side and the height of the joins along x. Groups that meet below seven tenths of the
+// whole height have a colour each, as families. The joins must bring all leaves
 // together: one fewer than leaves, each group joined once.
 func Tree(l Look, leaves []string, joins []Join) (image.Image, error) {
 	n := len(leaves)
@@ -56,16 +58,42 @@ func Tree(l Look, leaves []string, joins []Join) (image.Image, error) {
 		}
 		return joins[k-n].Height
 	}
-	for _, j := range joins {
+	family := families(n, joins)
+	for i, j := range joins {
 		line, err := plotter.NewLine(plotter.XYs{{X: height(j.A), Y: at[j.A]}, {X: j.Height, Y: at[j.A]}, {X: j.Height, Y: at[j.B]}, {X: height(j.B), Y: at[j.B]}})
 		if err != nil {
 			return nil, fault.New(fault.Invalid, "draw tree", l.Title, "%w", err)
 		}
-		line.Color, line.Width = colours[0], vg.Points(1.5)
+		line.Color, line.Width = color.Color(ink), vg.Points(1.5)
+		if f := family[n+i]; f >= 0 {
+			line.Color = colours[f%len(colours)]
+		}
 		p.Add(line)
 	}
 	p.Y.Tick.Marker, p.Y.Tick.Length, p.Y.LineStyle.Width = plot.ConstantTicks(ticks), 0, 0
 	p.Y.Min, p.Y.Max, p.X.Min = -0.5, float64(n)-0.5, 0
 	widen(&p.X, false)
 	return l.render(p)
+}
+
+// familyHeight is the share of the whole height below which a group is a family.
+const familyHeight = 0.7
+
+// families numbers the largest groups that meet below familyHeight; −1 is what belongs to none. Joins follow the leaves.
+func families(n int, joins []Join) []int {
+	out := make([]int, n+len(joins))
+	for i := range out {
+		out[i] = -1
+	}
+	top := joins[len(joins)-1].Height
+	count := 0
+	for i := len(joins) - 1; i >= 0; i-- {
+		own := out[n+i]
+		if own < 0 && joins[i].Height < familyHeight*top {
+			own = count
+			count++
+		}
+		out[n+i], out[joins[i].A], out[joins[i].B] = own, own, own
+	}
+	return out
 }
