@@ -22,7 +22,8 @@ func Defaults() Config { return train.Default() }
 // Run is a training that goes on step by step.
 type Run struct {
 	*train.Run
-	base *Model
+	base    *Model
+	watched *watched // see Watch
 }
 
 // Train prepares the training of an adapter for m on data; nothing is computed before the first Step. m itself never changes.
@@ -34,7 +35,7 @@ func (m *Model) Train(data *Data, c Config) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Run{r, m}, nil
+	return &Run{Run: r, base: m}, nil
 }
 
 // Resume goes on with a run that Checkpoint wrote, exactly as if it had not been interrupted. data must be what it began with.
@@ -43,7 +44,7 @@ func (m *Model) Resume(data *Data, path string) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Run{r, m}, nil
+	return &Run{Run: r, base: m}, nil
 }
 
 // MIMEBundle shows what is trained and how far it is.
@@ -65,9 +66,13 @@ func (r *Run) Step(n int) error {
 		done, total := s.Step, s.Total
 		if s.Phase == "training" {
 			done, total = s.Step-from, n
+			r.record(s.Step)
 			if time.Since(drawn) > 2*time.Second && s.Step > 1 {
 				if p, err := r.Loss(); err == nil {
 					curve = "<br>" + embed(p, p.Caption)
+				}
+				if p, err := r.Ranks(); err == nil {
+					curve += embed(p, p.Caption)
 				}
 				drawn = time.Now()
 			}

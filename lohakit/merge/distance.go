@@ -20,8 +20,9 @@ type Distances struct {
 	Blocks map[string][][]float64 // the same for each block: "BASE", "IN00" … "OUT11"
 }
 
-// Measure compares models of one size, one tensor at a time, by the weights they all have. names are what to call them.
-func Measure(ctx context.Context, names, paths []string) (*Distances, error) {
+// Measure compares models of one size, one tensor at a time, by the weights they all have. names are what to call them. report, if it is
+// not nil, is called after each tensor.
+func Measure(ctx context.Context, names, paths []string, report func(done, total int)) (*Distances, error) {
 	if len(names) != len(paths) || len(paths) < 2 {
 		return nil, fault.New(fault.Invalid, "measure distances", "", "%d names for %d models", len(names), len(paths)).Fix("give two models or more, and a name for each")
 	}
@@ -41,7 +42,10 @@ func Measure(ctx context.Context, names, paths []string) (*Distances, error) {
 	}
 	squares := map[string][][]float64{} // by block: ‖Wi − Wj‖², and ‖Wi‖² on the diagonal
 	all := files[0].Names()
-	for _, name := range all {
+	for i, name := range all {
+		if report != nil {
+			report(i+1, len(all))
+		}
 		if !mergeable(name, all) || slices.ContainsFunc(files, func(f *checkpoint.File) bool { return !f.Has(name) }) {
 			continue
 		}

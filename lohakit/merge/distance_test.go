@@ -19,7 +19,7 @@ func TestDistances(t *testing.T) {
 		write(t, folder, names[i], 10, v)
 		paths = append(paths, filepath.Join(folder, names[i]+".safetensors"))
 	}
-	d, err := Measure(context.Background(), names, paths)
+	d, err := Measure(context.Background(), names, paths, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,11 +51,11 @@ func TestDistances(t *testing.T) {
 	if _, err := d.PlotBlocks(chart.Look{}, 4); !fault.Is(err, fault.Invalid) {
 		t.Errorf("blocks of no model: %v", err)
 	}
-	if _, err := Measure(context.Background(), names[:1], paths[:1]); !fault.Is(err, fault.Invalid) {
+	if _, err := Measure(context.Background(), names[:1], paths[:1], nil); !fault.Is(err, fault.Invalid) {
 		t.Errorf("one model: %v", err)
 	}
 	write(t, folder, "other", 1, 2, 3)
-	if _, err := Measure(context.Background(), names[:2], []string{paths[0], filepath.Join(folder, "other.safetensors")}); !fault.Is(err, fault.Invalid) {
+	if _, err := Measure(context.Background(), names[:2], []string{paths[0], filepath.Join(folder, "other.safetensors")}, nil); !fault.Is(err, fault.Invalid) {
 		t.Errorf("another size: %v", err)
 	}
 }

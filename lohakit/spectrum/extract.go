@@ -5,8 +5,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gomlx/gomlx/pkg/core/dtypes"
+	. "github.com/gomlx/gomlx/pkg/core/graph"
+	"github.com/gomlx/gomlx/pkg/core/tensors"
+
+	"github.com/lohakit/notebook/lohakit/adapter"
 	"github.com/lohakit/notebook/lohakit/checkpoint"
 	"github.com/lohakit/notebook/lohakit/fault"
+	"github.com/lohakit/notebook/lohakit/xla"
 )
 
 // Extraction says how differences become a LoRA or LoCon.
@@ -24,7 +30,7 @@ type Extraction struct {
 	DType      checkpoint.DType // of the tensors; F16 unless set
 }
 
-// Part is one layer of an extracted adapter.
+// Part is one layer of a made adapter.
 type Part struct {
 	Name  string
 	Rank  int     // 0 stands for the full difference
@@ -32,48 +38,61 @@ type Part struct {
 	Error float64 // Frobenius norm of what they miss, over the difference's; after rounding to DType
 }
 
-// Extract turns differences (OfModels, OfAdapter, Sum) into the tensors of an adapter file that other programs open, for checkpoint.Write and
-// adapter.Load, and says of each layer what was kept: up = U·diag(σ), down = Vᵀ, alpha = rank, so that the adapter's
-// strength 1 is the difference. A LoHa, or any other kind, becomes a LoCon this way; resizing is extraction from the adapter.
-func Extract(d Differences, e Extraction) ([]checkpoint.Tensor, []Part, error) {
+// Extract turns differences into an adapter whose files other programs open, and says of each layer what was kept: up = U·diag(σ), down =
+// Vᵀ, alpha = rank, so that the adapter's strength 1 is the difference. A LoHa, or any other kind, becomes a LoCon this way; resizing a
+// LoRA or LoCon is extraction from it.
+func Extract(d Differences, e Extraction, report Progress) (*adapter.Adapter, []Part, error) {
 	if err := e.check(); err != nil {
 		return nil, nil, err
 	}
 	if e.DType == 0 {
 		e.DType = checkpoint.F16
 	}
-	var tensors []checkpoint.Tensor
-	var parts []Part
-	text := 0.0 // largest difference in the text encoder
-	err := d(func(m Matrix) error {
-		rule, most := e.Linear, largest(m)
-		if spatial(m) {
+	layers := make([]made, len(d))
+	text := make([]float64, len(d)) // largest difference of layers of the text encoder
+	err := d.each(report, func(i int, m Matrix) (err error) {
+		rule := e.Linear
+		if m.spatial() {
 			rule = e.Conv
 		}
-		if rule.Mode == "" || most == 0 {
+		if rule.Mode == "" || m.energy() == 0 {
 			return nil
 		}
-		if isText(m.Key) {
-			text = math.Max(text, most)
+		if e.MinDiff > 0 && isText(m.Key) {
+			text[i] = m.largest()
 		}
-		list, part, err := e.layer(m, rule)
-		if err != nil {
-			return err
-		}
-		tensors, parts = append(tensors, list...), append(parts, part)
-		return nil
+		layers[i], err = e.layer(m, rule)
+		return err
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	if e.MinDiff > 0 && text <= e.MinDiff {
-		tensors = slices.DeleteFunc(tensors, func(t checkpoint.Tensor) bool { return isText(t.Name) })
-		parts = slices.DeleteFunc(parts, func(p Part) bool { return strings.HasPrefix(p.Name, "text_model.") })
+	if e.MinDiff > 0 && slices.Max(append(text, 0)) <= e.MinDiff {
+		layers = slices.DeleteFunc(layers, func(l made) bool { return len(l.tensors) > 0 && isText(l.tensors[0].Name) })
+	}
+	return assemble("extract", layers)
+}
+
+// made is one layer's tensors; none of a layer that is left out.
+type made struct {
+	tensors []checkpoint.Tensor
+	part    Part
+}
+
+// assemble makes the adapter.
+func assemble(op string, layers []made) (*adapter.Adapter, []Part, error) {
+	var tensors []checkpoint.Tensor
+	var parts []Part
+	for _, l := range layers {
+		if len(l.tensors) > 0 {
+			tensors, parts = append(tensors, l.tensors...), append(parts, l.part)
+		}
 	}
 	if len(parts) == 0 {
-		return nil, nil, fault.New(fault.Invalid, "extract", "", "no layer differs").Fix("compare a fine-tuned model with the one it was trained from")
+		return nil, nil, fault.New(fault.Invalid, op, "", "no layer differs").Fix("compare a fine-tuned model with the one it was trained from")
 	}
-	return tensors, parts, nil
+	a, err := adapter.FromTensors(op, tensors, nil)
+	return a, parts, err
 }
 
 func (e Extraction) check() error {
@@ -95,56 +114,58 @@ func (e Extraction) check() error {
 	return nil
 }
 
-func spatial(m Matrix) bool { return len(m.Shape) == 4 && m.Shape[2]*m.Shape[3] > 1 }
-
 func isText(key string) bool { return strings.HasPrefix(key, "lora_te_") }
 
-func largest(m Matrix) float64 {
-	most := 0.0
-	for _, v := range m.Data {
-		most = math.Max(most, math.Abs(float64(v)))
-	}
-	return most
-}
-
 // layer makes one layer's tensors.
-func (e Extraction) layer(m Matrix, rule Rule) ([]checkpoint.Tensor, Part, error) {
+func (e Extraction) layer(m Matrix, rule Rule) (made, error) {
 	out, in := m.Shape[0], m.Shape[1]
-	limit := min(out, in)
 	if m.Key == "" {
-		return nil, Part{}, fault.New(fault.Invalid, "extract", m.Name, "the layer has no name in adapter files")
+		return made{}, fault.New(fault.Invalid, "extract", m.Name, "the layer has no name in adapter files")
 	}
-	total := energy(m)
-	rank := int(rule.Value)
+	s := &Spectrum{}
 	if rule.Mode != Fixed && rule.Mode != Whole {
-		s, err := Of(m)
-		if err != nil {
-			return nil, Part{}, err
+		var err error
+		if s, err = Of(m); err != nil {
+			return made{}, err
 		}
-		rank = rule.Rank(s, limit)
-	} else {
-		rank = rule.Rank(&Spectrum{}, limit)
 	}
+	rank := rule.Rank(s, min(out, in))
 	if rule.Mode == Whole || (e.WholeAbove && 2*rank >= out) {
-		diff, err := checkpoint.FromFloats(m.Key+".diff", e.DType, m.Shape, m.Data)
-		return []checkpoint.Tensor{diff}, Part{Name: m.Name, Share: 1}, err
+		diff, err := checkpoint.FromFloats(m.Key+".diff", e.DType, m.Shape, m.Values())
+		return made{[]checkpoint.Tensor{diff}, Part{Name: m.Name, Share: 1}}, err
 	}
-	u, values, v := leadingFactors(m, rank, passes)
+	p, err := decompose(m, rank)
+	if err != nil {
+		return made{}, err
+	}
+	rank = len(p.values)
 	up, down := make([]float32, m.Rows*rank), make([]float32, rank*m.Cols)
 	held := 0.0
-	for r, sigma := range values {
+	for r, sigma := range p.values {
 		held += sigma * sigma
 		for i := range m.Rows {
-			up[i*rank+r] = float32(u.At(i, r) * sigma)
+			up[i*rank+r] = float32(p.u.At(i, r) * sigma)
 		}
 		for j := range m.Cols {
-			down[r*m.Cols+j] = float32(v.At(j, r))
+			down[r*m.Cols+j] = float32(p.v.At(j, r))
 		}
 	}
 	if e.Clamp > 0 {
 		clamp(e.Clamp, up, down)
 	}
-	ones := make([]int, len(m.Shape)-2)
+	list, err := Factors(m.Key, m.Shape, rank, up, down, e.DType)
+	if err != nil {
+		return made{}, err
+	}
+	part := Part{Name: m.Name, Rank: rank, Share: math.Min(held/m.energy(), 1)}
+	part.Error, err = missed(m, rank, list)
+	return made{list, part}, err
+}
+
+// Factors are the tensors of a LoRA's or LoCon's layer of that name in files: up [out, rank] and down [rank, in·kh·kw] for a weight of the
+// given shape, and an alpha for which strength 1 is their product.
+func Factors(key string, shape []int, rank int, up, down []float32, dtype checkpoint.DType) ([]checkpoint.Tensor, error) {
+	ones := make([]int, len(shape)-2)
 	for i := range ones {
 		ones[i] = 1
 	}
@@ -153,19 +174,25 @@ func (e Extraction) layer(m Matrix, rule Rule) ([]checkpoint.Tensor, Part, error
 		suffix string
 		shape  []int
 		values []float32
-	}{{"lora_up.weight", append([]int{out, rank}, ones...), up}, {"lora_down.weight", append([]int{rank}, m.Shape[1:]...), down},
+	}{{"lora_up.weight", append([]int{shape[0], rank}, ones...), up}, {"lora_down.weight", append([]int{rank}, shape[1:]...), down},
 		{"alpha", nil, []float32{float32(rank)}}} {
-		x, err := checkpoint.FromFloats(m.Key+"."+t.suffix, e.DType, t.shape, t.values)
+		if checkpoint.Overflows(dtype, t.values) {
+			return nil, fault.New(fault.Numeric, "make adapter", key+"."+t.suffix, "it has values above the 65,504 of %v", dtype).Fix("use BF16 or F32")
+		}
+		x, err := checkpoint.FromFloats(key+"."+t.suffix, dtype, t.shape, t.values)
 		if err != nil {
-			return nil, Part{}, err
+			return nil, err
 		}
 		list = append(list, x)
 	}
-	part := Part{Name: m.Name, Rank: rank, Share: math.Min(held/total, 1)}
-	var err error
-	part.Error, err = missed(m, rank, list)
-	return list, part, err
+	return list, nil
 }
+
+// missProgram is the squared norm of a matrix less a product.
+var missProgram = xla.Compile("what factors miss", func(in []*Node) []*Node {
+	off := ConvertDType(Sub(in[0], MatMul(in[1], in[2])), dtypes.Float64)
+	return []*Node{ReduceAllSum(Square(off))}
+})
 
 // missed is the norm of m less the product of the stored factors, over m's norm.
 func missed(m Matrix, rank int, list []checkpoint.Tensor) (float64, error) {
@@ -177,15 +204,19 @@ func missed(m Matrix, rank int, list []checkpoint.Tensor) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	p := dense(Matrix{Rows: m.Rows, Cols: rank, Data: up})
-	product := dense(m)
-	product.Mul(p, dense(Matrix{Rows: rank, Cols: m.Cols, Data: down}))
-	sum := 0.0
-	for i, v := range product.RawMatrix().Data {
-		d := float64(m.Data[i]) - v
-		sum += d * d
+	if m.product == nil && m.Rows*m.Cols*rank >= worthXLA {
+		out, err := missProgram.Run(tensors.FromFlatDataAndDimensions(m.values, m.Rows, m.Cols),
+			tensors.FromFlatDataAndDimensions(up, m.Rows, rank), tensors.FromFlatDataAndDimensions(down, rank, m.Cols))
+		if err != nil {
+			return 0, err
+		}
+		defer out[0].MustFinalizeAll()
+		return math.Sqrt(tensors.ToScalar[float64](out[0]) / m.energy()), nil
 	}
-	return math.Sqrt(sum / energy(m)), nil
+	stored := Matrix{Name: m.Name, Shape: m.Shape, Rows: m.Rows, Cols: m.Cols,
+		product: &adapter.Product{Rows: m.Rows, Rank: rank, Cols: m.Cols, Left: doubles(up), Right: doubles(down)}}
+	off, err := add([]float64{1, -1}, []Matrix{m, stored})
+	return math.Sqrt(off.energy() / m.energy()), err
 }
 
 // clamp limits all values to plus and minus their signed quantile q, interpolated between neighbours.
@@ -204,50 +235,4 @@ func clamp(q float64, lists ...[]float32) {
 			l[i] = max(min(v, limit), -limit)
 		}
 	}
-}
-
-// Size is the bytes the tensors take in a file, and so what a file with a small header weighs.
-func Size(tensors []checkpoint.Tensor) int {
-	n := 0
-	for _, t := range tensors {
-		n += len(t.Data)
-	}
-	return n
-}
-
-// Point is one size on a curve of compression.
-type Point struct {
-	Rank  int
-	Bytes int     // of the factors as F16
-	Error float64 // norm of what the ranks miss over the norm of all differences
-}
-
-// Curve is the error against the size of a LoCon extracted at each of the ranks: compression after training, without making the files.
-func Curve(d Differences, ranks ...int) ([]Point, error) {
-	out := make([]Point, len(ranks))
-	missing := make([]float64, len(ranks))
-	total := 0.0
-	err := d(func(m Matrix) error {
-		s, err := Of(m)
-		if err != nil || s.Energy == 0 {
-			return err
-		}
-		total += s.Energy
-		for i, r := range ranks {
-			n := min(max(r, 1), m.Shape[0], m.Shape[1])
-			missing[i] += s.Energy * (1 - s.Share(n))
-			out[i].Bytes += 2 * (n*(m.Rows+m.Cols) + 1)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	for i, r := range ranks {
-		out[i].Rank = r
-		if total > 0 {
-			out[i].Error = math.Sqrt(missing[i] / total)
-		}
-	}
-	return out, nil
 }

@@ -7,20 +7,45 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/gomlx/gomlx/pkg/core/tensors"
+
 	"github.com/lohakit/notebook/lohakit/adapter"
 	"github.com/lohakit/notebook/lohakit/checkpoint"
 	"github.com/lohakit/notebook/lohakit/fault"
 )
 
-func list(m ...Matrix) Differences {
-	return func(next func(Matrix) error) error {
-		for _, x := range m {
-			if err := next(x); err != nil {
-				return err
-			}
+func list(all ...Matrix) Differences {
+	var out Differences
+	for _, m := range all {
+		if m.Shape == nil {
+			m.Shape = []int{m.Rows, m.Cols}
 		}
-		return nil
+		out = append(out, Difference{Name: m.Name, Key: m.Key, Shape: m.Shape, read: func() (Matrix, error) { return m, nil }})
 	}
+	return out
+}
+
+// matrix is the only difference's.
+func matrix(t testing.TB, d Differences, err error) Matrix {
+	t.Helper()
+	if err != nil || len(d) != 1 {
+		t.Fatalf("%d differences, %v", len(d), err)
+	}
+	m, err := d[0].Matrix()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// tensorOf is one of an adapter's.
+func tensorOf(t testing.TB, a *adapter.Adapter, name string) []float32 {
+	t.Helper()
+	x := a.Params.Get(name)
+	if x == nil {
+		t.Fatalf("there is no %s among %v", name, a.Params.Names())
+	}
+	return tensors.MustCopyFlatData[float32](x)
 }
 
 // TestExtractsAsLyCORIS compares rank and product with recorded extractions in every mode.
@@ -56,7 +81,7 @@ func TestExtractsAsLyCORIS(t *testing.T) {
 		}
 		m.Key = "lora_unet_x"
 		rule := Rule{Mode: Mode(run.Mode), Value: run.Param}
-		tensors, parts, err := Extract(list(m), Extraction{Linear: rule, Conv: rule, WholeAbove: true, DType: checkpoint.F32})
+		a, parts, err := Extract(list(m), Extraction{Linear: rule, Conv: rule, WholeAbove: true, DType: checkpoint.F32}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -67,8 +92,7 @@ func TestExtractsAsLyCORIS(t *testing.T) {
 		if run.Rank == 0 {
 			continue
 		}
-		up, _ := tensors[0].Floats()
-		down, _ := tensors[1].Floats()
+		up, down := tensorOf(t, a, "lora_unet_x.lora_up.weight"), tensorOf(t, a, "lora_unet_x.lora_down.weight")
 		for i, want := range run.Product {
 			row, col := 17*i/m.Cols, 17*i%m.Cols
 			got := 0.0
@@ -113,39 +137,39 @@ func TestResizingRules(t *testing.T) {
 func TestExtractedAdapterIsTheDifference(t *testing.T) {
 	source, tuned := tiny(t, 1), tiny(t, 2)
 	full := Rule{Mode: Fixed, Value: 1000}
-	d := OfModels(tuned, source, "mid_block.*")
-	tensors, parts, err := Extract(d, Extraction{Linear: full, Conv: full, DType: checkpoint.F32})
+	d := differences(t, tuned, source, "mid_block.*")
+	made, parts, err := Extract(d, Extraction{Linear: full, Conv: full, DType: checkpoint.F32}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "x.safetensors")
-	if err := checkpoint.Write(path, tensors, nil); err != nil {
+	if err := made.Save(path, nil); err != nil {
 		t.Fatal(err)
 	}
 	a, err := adapter.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := 0
-	back := map[string]Matrix{}
-	if err := OfAdapter(a, source, "")(func(m Matrix) error { back[m.Name] = m; return nil }); err != nil {
+	off, err := Sum([]float64{1, -1}, d, OfAdapter(a, source))
+	if err != nil {
 		t.Fatal(err)
 	}
-	err = d(func(m Matrix) error {
-		if spatial(m) { // the rank of a convolution is at most its number of channels
-			return nil
+	n := 0
+	for _, l := range off {
+		m, err := l.Matrix()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.spatial() { // the rank of a convolution is at most its number of channels
+			continue
 		}
 		n++
-		for i, v := range m.Data {
-			if math.Abs(float64(v-back[m.Name].Data[i])) > 1e-5 {
-				t.Errorf("%s: element %d is %v, was %v", m.Name, i, back[m.Name].Data[i], v)
-				break
-			}
+		if most := m.largest(); most > 1e-5 {
+			t.Errorf("%s: an element is off by %v", m.Name, most)
 		}
-		return nil
-	})
-	if err != nil || n == 0 || len(parts) < n {
-		t.Errorf("%d layers, %d parts, %v", n, len(parts), err)
+	}
+	if n == 0 || len(parts) < n {
+		t.Errorf("%d layers, %d parts", n, len(parts))
 	}
 }
 
@@ -167,43 +191,65 @@ func TestClampIsTheSignedQuantile(t *testing.T) {
 func TestCurveFalls(t *testing.T) {
 	m := product(40, 30, 30, 0.8, 2)
 	m.Shape, m.Key = []int{40, 30}, "lora_unet_x"
-	curve, err := Curve(list(m), 2, 8, 30)
+	curve, err := Curve(list(m), nil, 2, 8, 30)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range curve {
-		tensors, parts, err := Extract(list(m), Extraction{Linear: Rule{Mode: Fixed, Value: float64(p.Rank)}})
+		a, parts, err := Extract(list(m), Extraction{Linear: Rule{Mode: Fixed, Value: float64(p.Rank)}}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if math.Abs(parts[0].Error-p.Error) > 1e-3 || Size(tensors) != p.Bytes {
-			t.Errorf("rank %d: the curve says %v in %d bytes, the extraction has %v in %d", p.Rank, p.Error, p.Bytes, parts[0].Error, Size(tensors))
+		stored, err := a.Tensors()
+		if err != nil {
+			t.Fatal(err)
+		}
+		bytes := 0
+		for _, x := range stored {
+			bytes += len(x.Data)
+		}
+		if math.Abs(parts[0].Error-p.Error) > 1e-3 || bytes != p.Bytes {
+			t.Errorf("rank %d: the curve says %v in %d bytes, the extraction has %v in %d", p.Rank, p.Error, p.Bytes, parts[0].Error, bytes)
 		}
 	}
-	if _, _, err := Extract(list(m), Extraction{}); !fault.Is(err, fault.Invalid) {
+	if _, _, err := Extract(list(m), Extraction{}, nil); !fault.Is(err, fault.Invalid) {
 		t.Errorf("no rule: %v", err)
 	}
 	zero := m
-	zero.Data = make([]float32, len(m.Data))
-	if _, _, err := Extract(list(zero), Extraction{Linear: Rule{Mode: Fixed, Value: 4}}); !fault.Is(err, fault.Invalid) {
+	zero.values = make([]float32, len(m.values))
+	if _, _, err := Extract(list(zero), Extraction{Linear: Rule{Mode: Fixed, Value: 4}}, nil); !fault.Is(err, fault.Invalid) {
 		t.Errorf("no difference: %v", err)
 	}
 }
 
-// TestSumIsExact merges two adapters' differences and takes one away again.
+// TestSumIsExact merges two adapters' differences and takes one away again; products stay products.
 func TestSumIsExact(t *testing.T) {
 	a, b := product(12, 9, 3, 0.5, 2), random(12, 9, 5)
 	b.Name = a.Name
-	var got Matrix
-	if err := Sum([]float64{1, 0.5}, list(a), list(b))(func(m Matrix) error { got = m; return nil }); err != nil {
-		t.Fatal(err)
-	}
-	for i, v := range got.Data {
-		if want := a.Data[i] + b.Data[i]/2; math.Abs(float64(v-want)) > 1e-6 {
+	sum, err := Sum([]float64{1, 0.5}, list(a), list(b))
+	for i, v := range matrix(t, sum, err).Values() {
+		if want := a.values[i] + b.values[i]/2; math.Abs(float64(v-want)) > 1e-6 {
 			t.Fatalf("element %d is %v, want %v", i, v, want)
 		}
 	}
-	if err := Sum([]float64{1}, list(a), list(b))(nil); !fault.Is(err, fault.Invalid) {
+	if _, err := Sum([]float64{1}, list(a), list(b)); !fault.Is(err, fault.Invalid) {
 		t.Errorf("one weight for two: %v", err)
+	}
+	if _, err := Sum([]float64{1, 1}, list(a), list(product(9, 12, 3, 0.5, 2))); !fault.Is(err, fault.Invalid) {
+		t.Errorf("two shapes: %v", err)
+	}
+	thin := func(seed uint64) Matrix {
+		return thinProduct(40, 30, 3, seed)
+	}
+	sum, err = Sum([]float64{2, -1}, list(thin(1)), list(thin(2)))
+	m := matrix(t, sum, err)
+	if m.product == nil || m.product.Rank != 6 {
+		t.Errorf("the sum of two products of rank 3 is %+v", m.product)
+	}
+	x, y := thin(1).Values(), thin(2).Values()
+	for i, v := range m.Values() {
+		if want := 2*x[i] - y[i]; math.Abs(float64(v-want)) > 1e-5 {
+			t.Fatalf("element %d is %v, want %v", i, v, want)
+		}
 	}
 }

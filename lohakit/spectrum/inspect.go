@@ -87,31 +87,66 @@ func InspectTensor(name string, x *tensors.Tensor) (Tensor, error) {
 // InspectAll describes every tensor whose name the glob matches ("mid_block.*.bias"); "" is all. No match is a fault of kind NotExist that
 // names the nearest.
 func InspectAll(p *sd.Params, match string) ([]Tensor, error) {
-	if _, err := path.Match(match, ""); err != nil {
-		return nil, fault.New(fault.Invalid, "inspect", match, "it is no glob: %w", err)
+	names, err := matching(p.Names(), match)
+	if err != nil {
+		return nil, err
 	}
 	var out []Tensor
-	for _, name := range p.Names() {
-		if ok, _ := path.Match(match, name); match != "" && !ok {
-			continue
-		}
+	for _, name := range names {
 		t, err := InspectTensor(name, p.Get(name))
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, t)
 	}
+	return out, nil
+}
+
+// InspectFile is InspectAll of an open file of any kind, by the names in it. Tensors that hold no real numbers have only a shape and a type.
+func InspectFile(f *checkpoint.File, match string) ([]Tensor, error) {
+	names, err := matching(f.Names(), match)
+	if err != nil {
+		return nil, err
+	}
+	var out []Tensor
+	for _, name := range names {
+		t, err := f.Tensor(name)
+		if err != nil {
+			return nil, err
+		}
+		var values []float32
+		if t.DType.Float() {
+			if values, err = t.Floats(); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, Inspect(name, t.DType.String(), values, t.Shape...))
+	}
+	return out, nil
+}
+
+// matching is the names that a glob matches.
+func matching(names []string, match string) ([]string, error) {
+	if _, err := path.Match(match, ""); err != nil {
+		return nil, fault.New(fault.Invalid, "inspect", match, "it is no glob: %w", err)
+	}
+	var out []string
+	for _, name := range names {
+		if ok, _ := path.Match(match, name); ok || match == "" {
+			out = append(out, name)
+		}
+	}
 	if len(out) == 0 {
-		return nil, checkpoint.Unknown("inspect", "tensor", match, p.Names())
+		return nil, checkpoint.Unknown("inspect", "tensor", match, names)
 	}
 	return out, nil
 }
 
 // InspectDifferences describes every difference: what changed between two models, or what an adapter adds.
-func InspectDifferences(d Differences) ([]Tensor, error) {
-	var out []Tensor
-	err := d(func(m Matrix) error {
-		out = append(out, Inspect(m.Name, "F32", m.Data, m.Shape...))
+func InspectDifferences(d Differences, report Progress) ([]Tensor, error) {
+	out := make([]Tensor, len(d))
+	err := d.each(report, func(i int, m Matrix) error {
+		out[i] = Inspect(m.Name, "F32", m.Values(), m.Shape...)
 		return nil
 	})
 	return out, err

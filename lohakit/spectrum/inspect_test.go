@@ -17,13 +17,13 @@ func ExampleInspect() {
 
 func TestInspectDraws(t *testing.T) {
 	m := random(300, 20, 1)
-	x := Inspect("x", "F32", m.Data, 300, 20)
+	x := Inspect("x", "F32", m.values, 300, 20)
 	n := 0
 	for _, c := range x.Histogram {
 		n += c
 	}
-	if n != len(m.Data) {
-		t.Errorf("the histogram holds %d of %d elements", n, len(m.Data))
+	if n != len(m.values) {
+		t.Errorf("the histogram holds %d of %d elements", n, len(m.values))
 	}
 	if _, err := x.PlotHistogram(chart.Look{}); err != nil {
 		t.Error(err)
@@ -54,7 +54,7 @@ func TestInspectByPattern(t *testing.T) {
 	if _, err := InspectAll(a.UNet, "mid_block.nothing"); !fault.Is(err, fault.NotExist) {
 		t.Errorf("an unknown tensor: %v", err)
 	}
-	diff, err := InspectDifferences(OfModels(b, a, "*.proj_in"))
+	diff, err := InspectDifferences(differences(t, b, a, "*.proj_in"), nil)
 	if err != nil || len(diff) == 0 || diff[0].Zero == len(diff[0].values) {
 		t.Errorf("%v, %v", diff, err)
 	}

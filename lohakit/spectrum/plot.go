@@ -96,7 +96,11 @@ func PlotLayers(l chart.Look, ranks int, spectra ...*Spectrum) (image.Image, err
 	return chart.Heat(l, rows, cols, z)
 }
 
-// PlotSteps draws the effective rank of a layer over training steps; history holds one line of spectra per step.
+// tellable is how many lines a chart tells apart by their names.
+const tellable = 12
+
+// PlotSteps draws the effective rank over training steps: of each layer, or where they are many the mean over each kind of layer. history
+// holds one line of spectra per step.
 func PlotSteps(l chart.Look, steps []int, history [][]*Spectrum) (image.Image, error) {
 	if len(steps) != len(history) {
 		return nil, fault.New(fault.Invalid, "plot effective rank", l.Title, "%d steps and %d lines of spectra", len(steps), len(history))
@@ -105,14 +109,26 @@ func PlotSteps(l chart.Look, steps []int, history [][]*Spectrum) (image.Image, e
 	var series []chart.Series
 	index := map[string]int{}
 	for i, line := range history {
+		name := func(s *Spectrum) string { return strings.TrimPrefix(s.Name, sharedPath(line)) }
+		if len(line) > tellable {
+			name = func(s *Spectrum) string { return KindOf(s.Name) }
+		}
+		var order []string
+		sums, counts := map[string]float64{}, map[string]float64{}
 		for _, s := range line {
-			k, ok := index[s.Name]
+			if counts[name(s)]++; counts[name(s)] == 1 {
+				order = append(order, name(s))
+			}
+			sums[name(s)] += s.Effective()
+		}
+		for _, n := range order {
+			k, ok := index[n]
 			if !ok {
 				k = len(series)
-				index[s.Name] = k
-				series = append(series, chart.Series{Name: s.Name})
+				index[n] = k
+				series = append(series, chart.Series{Name: n})
 			}
-			series[k].X, series[k].Y = append(series[k].X, float64(steps[i])), append(series[k].Y, s.Effective())
+			series[k].X, series[k].Y = append(series[k].X, float64(steps[i])), append(series[k].Y, sums[n]/counts[n])
 		}
 	}
 	return chart.Line(l, series...)

@@ -3,12 +3,16 @@ package spectrum
 import (
 	"errors"
 	"math"
+	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 
 	"github.com/gomlx/gomlx/pkg/core/tensors"
 
 	"github.com/lohakit/notebook/lohakit/adapter"
 	"github.com/lohakit/notebook/lohakit/chart"
+	"github.com/lohakit/notebook/lohakit/checkpoint"
 	"github.com/lohakit/notebook/lohakit/fault"
 	"github.com/lohakit/notebook/lohakit/sd"
 )
@@ -42,9 +46,13 @@ func TestLoHaHasRankDimSquared(t *testing.T) {
 	for i, suffix := range []string{"hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"} {
 		name := "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q." + suffix
 		shape := a.Params.Shape(name)
-		a.Params.Set(name, tensors.FromFlatDataAndDimensions(random(shape[0], shape[1], uint64(i)).Data, shape...))
+		a.Params.Set(name, tensors.FromFlatDataAndDimensions(random(shape[0], shape[1], uint64(i)).values, shape...))
 	}
-	spectra, err := All(OfAdapter(a, m, layer))
+	d, err := OfAdapter(a, m).Match(layer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spectra, err := All(d, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,34 +64,92 @@ func TestLoHaHasRankDimSquared(t *testing.T) {
 	if err != nil || img.Bounds().Dx() != 720 {
 		t.Errorf("plot: %v", err)
 	}
-	if _, err := All(OfAdapter(a, m, "mid_block.attentions.0.transformer_blocks.0.attn1.to_x")); !fault.Is(err, fault.NotExist) {
+	if _, err := OfAdapter(a, m).Match("mid_block.attentions.0.transformer_blocks.0.attn1.to_x"); !fault.Is(err, fault.NotExist) {
 		t.Errorf("an unknown layer: %v", err)
 	}
-	if _, err := All(OfAdapter(a, m, "[")); !fault.Is(err, fault.Invalid) {
+	if _, err := OfAdapter(a, m).Match("["); !fault.Is(err, fault.Invalid) {
 		t.Errorf("a broken glob: %v", err)
 	}
 }
 
-// TestOfModels checks the difference of two models against the two themselves.
+// differences of two models' layers that match.
+func differences(t testing.TB, tuned, source *sd.Model, match string) Differences {
+	t.Helper()
+	d, err := OfModels(tuned, source)
+	if err == nil {
+		d, err = d.Match(match)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// TestOfModels checks the difference of two models, in memory and in files, against the two themselves.
 func TestOfModels(t *testing.T) {
 	a, b := tiny(t, 1), tiny(t, 2)
-	n := 0
-	err := OfModels(a, b, "*.proj_in")(func(m Matrix) error {
-		n++
-		x, y := tensors.MustCopyFlatData[float32](a.UNet.Get(m.Name+".weight")), tensors.MustCopyFlatData[float32](b.UNet.Get(m.Name+".weight"))
-		for i := range x {
-			if math.Abs(float64(m.Data[i]-(x[i]-y[i]))) > 0 {
-				t.Fatalf("%s: value %d is %v, want %v", m.Name, i, m.Data[i], x[i]-y[i])
+	folder := t.TempDir()
+	open := func(name string, m *sd.Model) *checkpoint.Model {
+		path := filepath.Join(folder, name+".safetensors")
+		if err := m.Save(path, checkpoint.F32); err != nil {
+			t.Fatal(err)
+		}
+		f, err := checkpoint.OpenModel(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		return f
+	}
+	files, err := OfFiles(open("a", a), open("b", b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	memory, err := OfModels(a, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) != len(memory) {
+		t.Errorf("%d layers in files, %d in memory", len(files), len(memory))
+	}
+	for i := range files {
+		if i > 0 && files[i].Key[:7] != "lora_te" && slices.Compare(place(files[i-1].Name), place(files[i].Name)) > 0 && files[i-1].Key[:7] != "lora_te" {
+			t.Errorf("%s comes before %s", files[i-1].Name, files[i].Name)
+		}
+	}
+	for _, d := range []Differences{memory, files} {
+		d, err := d.Match("*.proj_in")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range d {
+			m, err := l.Matrix()
+			if err != nil {
+				t.Fatal(err)
 			}
+			x, y := tensors.MustCopyFlatData[float32](a.UNet.Get(m.Name+".weight")), tensors.MustCopyFlatData[float32](b.UNet.Get(m.Name+".weight"))
+			for i, v := range m.Values() {
+				if v != x[i]-y[i] {
+					t.Fatalf("%s: value %d is %v, want %v", m.Name, i, v, x[i]-y[i])
+				}
+			}
+		}
+	}
+}
+
+// TestProgressStops checks that an error of the report ends the work, and is passed on.
+func TestProgressStops(t *testing.T) {
+	stop := errors.New("stop")
+	calls := 0
+	_, err := All(list(random(3, 3, 1), random(3, 3, 2), random(3, 3, 3), random(3, 3, 4)), func(done, total int) error {
+		calls++
+		if done == 2 {
+			return stop
 		}
 		return nil
 	})
-	if err != nil || n == 0 {
-		t.Errorf("%d layers, %v", n, err)
-	}
-	stop := errors.New("stop")
-	if err := OfModels(a, b, "")(func(Matrix) error { return stop }); err != stop {
-		t.Errorf("the visitor's error became %v", err)
+	if err != stop || calls != 2 {
+		t.Errorf("%v after %d calls", err, calls)
 	}
 }
 
@@ -115,6 +181,7 @@ func TestPlots(t *testing.T) {
 // TestFactorsGiveTheSameSpectrum compares the quick way of each kind with the decomposition of the difference itself.
 func TestFactorsGiveTheSameSpectrum(t *testing.T) {
 	m := tiny(t, 1)
+	var mu sync.Mutex
 	for _, kind := range []adapter.Kind{adapter.LoHa, adapter.LoCon} {
 		for _, tucker := range []bool{true, false} {
 			spec := adapter.Default()
@@ -124,27 +191,33 @@ func TestFactorsGiveTheSameSpectrum(t *testing.T) {
 				t.Fatal(err)
 			}
 			for i, name := range a.Params.Names() {
-				a.Params.Set(name, tensors.FromFlatDataAndDimensions(random(1, a.Params.Get(name).Size(), uint64(i)).Data, a.Params.Shape(name)...))
+				a.Params.Set(name, tensors.FromFlatDataAndDimensions(random(1, a.Params.Get(name).Size(), uint64(i)).values, a.Params.Shape(name)...))
 			}
 			quick := 0
-			err = OfAdapter(a, m, "mid_block.*")(func(d Matrix) error {
-				if d.left != nil {
-					quick++
+			d, err := OfAdapter(a, m).Match("mid_block.*")
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = d.each(nil, func(_ int, thin Matrix) error {
+				if thin.product == nil {
+					return nil
 				}
-				got, err := Of(d)
+				got, err := Of(thin)
 				if err != nil {
 					return err
 				}
-				d.left = nil
-				want, err := Of(d)
-				if err != nil {
-					return err
-				}
-				for i := range want.Values {
-					if math.Abs(got.Values[i]-want.Values[i]) > 1e-5*want.Values[0] {
-						t.Errorf("%s, tucker %v, %s: value %d is %v, want %v", kind, tucker, d.Name, i, got.Values[i], want.Values[i])
+				want := reference(thin)
+				mu.Lock()
+				defer mu.Unlock()
+				quick++
+				for i := range want {
+					if math.Abs(got.Values[i]-want[i]) > 1e-10*want[0] {
+						t.Errorf("%s, tucker %v, %s: value %d is %v, want %v", kind, tucker, thin.Name, i, got.Values[i], want[i])
 						break
 					}
+				}
+				if math.Abs(got.Energy-thin.energy()) > 1e-10*got.Energy {
+					t.Errorf("%s: energy %v and %v", thin.Name, got.Energy, thin.energy())
 				}
 				return nil
 			})

@@ -2,46 +2,7 @@
 // changed) and the ranks they mean, extraction of adapters from two checkpoints, resizing of adapters, and inspection of tensors.
 package spectrum
 
-import (
-	"math"
-
-	"gonum.org/v1/gonum/mat"
-
-	"github.com/lohakit/notebook/lohakit/fault"
-)
-
-// Matrix is a layer's weight as a matrix: out × in, or out × (in·kh·kw) for a convolution, row by row.
-type Matrix struct {
-	Name       string // of the layer, its diffusers path
-	Key        string // of the layer in adapter files, "lora_unet_…"; "" if it has none
-	Shape      []int  // of the weight: [out, in] or [out, in, kh, kw]
-	Rows, Cols int
-	Data       []float32
-
-	left, right *mat.Dense // factors of Data, where it is known to be a product of small rank
-}
-
-// NewMatrix is the matrix of values of the given shape: [out, in] or [out, in, kh, kw]. A shape that does not fit the values, one without
-// columns, and values that are not finite are faults.
-func NewMatrix(name string, values []float32, shape ...int) (Matrix, error) {
-	m := Matrix{Name: name, Shape: shape, Data: values}
-	if len(shape) < 2 {
-		return m, fault.New(fault.Invalid, "decompose", name, "a tensor of shape %v is no matrix", shape).Fix("choose a linear layer or a convolution")
-	}
-	m.Rows, m.Cols = shape[0], 1
-	for _, d := range shape[1:] {
-		m.Cols *= d
-	}
-	if m.Rows < 1 || m.Cols < 1 || m.Rows*m.Cols != len(values) {
-		return m, fault.New(fault.Invalid, "decompose", name, "%d values do not fill the shape %v", len(values), shape)
-	}
-	for i, v := range values {
-		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
-			return m, fault.New(fault.Numeric, "decompose", name, "value %d is %v", i, v).Fix("use a checkpoint from before it diverged")
-		}
-	}
-	return m, nil
-}
+import "math"
 
 // Spectrum is the singular values of one layer.
 type Spectrum struct {
