@@ -29,7 +29,7 @@ func overview(ctx context.Context, judge *world.Examiner, dir string) error {
 		names, paths = append(names, name), append(paths, path)
 		fmt.Fprintf(&b, "| [%s](%[1]s.md) | %s |\n", name, strings.TrimSuffix(origin(name), "."))
 	}
-	weights, err := merge.Measure(ctx, names, paths)
+	weights, err := merge.Measure(ctx, names, paths, nil)
 	if err != nil {
 		return err
 	}
