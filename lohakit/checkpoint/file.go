@@ -104,6 +104,14 @@ func (f *File) Tensor(name string) (Tensor, error) {
 	return t, nil
 }
 
+// Release tells the system that a tensor's bytes are not needed for now, so that going through a large file takes the memory of one tensor
+// and not of all. The tensor stays usable. Tensors that are no views of this file are left alone.
+func (f *File) Release(t Tensor) {
+	if within(t.Data, f.mapped) {
+		forget(t.Data)
+	}
+}
+
 // Has reports whether the file holds the named tensor.
 func (f *File) Has(name string) bool {
 	_, ok := f.tensors[name]

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"syscall"
+	"unsafe"
 )
 
 // mapFile returns the file's content as read-only memory that the system loads when it is touched.
@@ -37,3 +38,23 @@ func tryLock(f *os.File) bool {
 }
 
 func unmapFile(mapped []byte) error { return syscall.Munmap(mapped) }
+
+// within reports whether part is a piece of whole.
+func within(part, whole []byte) bool {
+	if len(part) == 0 || len(whole) == 0 {
+		return false
+	}
+	at, from := uintptr(unsafe.Pointer(&part[0])), uintptr(unsafe.Pointer(&whole[0]))
+	return at >= from && at+uintptr(len(part)) <= from+uintptr(len(whole))
+}
+
+// forget lets the system take back the memory of the whole pages in part, a piece of a mapped file; touched again, they are read again.
+func forget(part []byte) {
+	page := uintptr(os.Getpagesize())
+	begin := uintptr(unsafe.Pointer(unsafe.SliceData(part)))
+	skip := int((page - begin%page) % page)
+	whole := (len(part) - skip) / int(page) * int(page)
+	if whole > 0 {
+		_ = syscall.Madvise(part[skip:skip+whole], syscall.MADV_DONTNEED) // advice: the data stays right either way
+	}
+}

@@ -204,6 +204,13 @@ func (m *Model) Tensor(p Part, name string) (Tensor, error) {
 	return t, nil
 }
 
+// Release is File.Release for a tensor of the model.
+func (m *Model) Release(t Tensor) {
+	for _, f := range m.files {
+		f.Release(t)
+	}
+}
+
 // Close unmaps the files.
 func (m *Model) Close() error {
 	var first error

@@ -362,3 +362,31 @@ func TestOtherFamilies(t *testing.T) {
 		}
 	}
 }
+
+// TestRelease reads a tensor again after its memory was given back, and leaves alone what is not of the file.
+func TestRelease(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.safetensors")
+	data := make([]byte, 1<<16)
+	for i := range data {
+		data[i] = byte(i * 7)
+	}
+	x := Tensor{Name: "x", DType: U8, Shape: []int{len(data)}, Data: data}
+	if err := Write(path, []Tensor{x}, nil); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	got, err := f.Tensor("x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Release(x)
+	f.Release(Tensor{})
+	f.Release(got)
+	if !bytes.Equal(got.Data, data) || data[7] != 49 {
+		t.Error("the released tensor reads otherwise")
+	}
+}

@@ -2,6 +2,7 @@ package merge
 
 import (
 	"context"
+	"encoding/binary"
 	"runtime"
 	"slices"
 	"strings"
@@ -156,11 +157,11 @@ func (p *piece) prepare(quick tables) {
 	}
 }
 
-// run computes the result and stores it at path.
-func (m merging) run(ctx context.Context, path string, meta map[string]string) error {
+// run computes the result and stores it at path. It names the tensors that hold NaN or infinity.
+func (m merging) run(ctx context.Context, path string, meta map[string]string) (broken []string, err error) {
 	pieces, err := m.plan()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	byName := map[string]piece{}
 	tensors := make([]checkpoint.Tensor, len(pieces))
@@ -168,28 +169,82 @@ func (m merging) run(ctx context.Context, path string, meta map[string]string) e
 		byName[p.out.Name], tensors[i] = p, p.out
 	}
 	done := 0
-	return checkpoint.Stream(path, tensors, meta, func(t checkpoint.Tensor) ([]byte, error) {
+	var buffer []byte
+	var last piece
+	err = checkpoint.Stream(path, tensors, meta, func(t checkpoint.Tensor) ([]byte, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, fault.New(fault.Canceled, "merge", m.line.Out, "stopped: %w", err)
 		}
-		data, err := byName[t.Name].compute()
-		if done++; err == nil && m.progress != nil {
+		m.release(last)
+		last = byName[t.Name]
+		data, err := last.compute(&buffer)
+		if err != nil {
+			return nil, err
+		}
+		if err := guard(t.Name, func() {
+			if notFinite(t.DType, data) {
+				broken = append(broken, t.Name)
+			}
+		}); err != nil {
+			return nil, err
+		}
+		if done++; m.progress != nil {
 			m.progress(m.line, done, len(tensors))
 		}
-		return data, err
+		return data, nil
 	})
+	m.release(last)
+	return broken, err
+}
+
+// release gives back the memory of a piece's operands.
+func (m merging) release(p piece) {
+	for _, f := range []*checkpoint.File{m.a, m.b, m.c} {
+		if f == nil {
+			continue
+		}
+		for _, t := range []checkpoint.Tensor{p.a, p.b, p.c} {
+			f.Release(t)
+		}
+	}
+}
+
+// notFinite reports whether a tensor holds NaN or infinity: an exponent of ones.
+func notFinite(d checkpoint.DType, data []byte) bool {
+	switch d {
+	case checkpoint.F16, checkpoint.BF16:
+		mask := uint16(0x7c00)
+		if d == checkpoint.BF16 {
+			mask = 0x7f80
+		}
+		for i := 0; i+1 < len(data); i += 2 {
+			if binary.LittleEndian.Uint16(data[i:])&mask == mask {
+				return true
+			}
+		}
+	case checkpoint.F32:
+		for i := 0; i+3 < len(data); i += 4 {
+			if binary.LittleEndian.Uint32(data[i:])&0x7f800000 == 0x7f800000 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // grain is how many elements are computed at once by one goroutine.
 const grain = 1 << 18
 
-// compute returns the bytes of the result.
-func (p piece) compute() ([]byte, error) {
+// compute returns the bytes of the result, in buffer unless they are a's.
+func (p piece) compute(buffer *[]byte) ([]byte, error) {
 	if p.op == keep && p.out.DType == p.a.DType {
 		return p.a.Data, nil
 	}
 	n, size := p.out.Len(), p.out.DType.Bits()/8
-	out := make([]byte, n*size)
+	if cap(*buffer) < n*size {
+		*buffer = make([]byte, n*size)
+	}
+	out := (*buffer)[:n*size]
 	var wait sync.WaitGroup
 	var mu sync.Mutex
 	var failed error

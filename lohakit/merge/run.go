@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/lohakit/notebook/lohakit/checkpoint"
 	"github.com/lohakit/notebook/lohakit/fault"
@@ -31,7 +32,7 @@ type Result struct {
 	Path    string
 	Reused  bool   // it was there already, made by the same line from the same models
 	Mix     Mix    // what it holds of the sources
-	Warning string // of Mix
+	Warning string // of Mix, and when computed of tensors that hold NaN or infinity; "" if there is none
 }
 
 // Metadata keys of results.
@@ -44,7 +45,8 @@ const (
 // Run computes every line, in order, and stores its result, as the original tool does: each line reads what the one before stored, so
 // that rounding adds up as there. Before anything is computed all models are found and opened; an unknown one is a
 // fault that names its line. A result that is there already, made by the same line from the same models, is left as it is;
-// a file of that name that no recipe made is never replaced. Memory stays below three times the largest tensor.
+// a file of that name that no recipe made is never replaced. Memory stays below a few times the largest tensor, pages of the files
+// included.
 func (r *Recipe) Run(ctx context.Context, o Options) ([]Result, error) {
 	s := sources{options: o, files: map[string]*checkpoint.File{}, prints: map[string]string{}}
 	defer s.close()
@@ -67,6 +69,7 @@ func (r *Recipe) Run(ctx context.Context, o Options) ([]Result, error) {
 		}
 		m := merging{line: l, a: operands[0], b: operands[1], c: operands[2], blocks: o.Blocks, progress: o.Progress}
 		print := s.print(m)
+		warning := mixes[i].Warning()
 		reused, err := made(path, print)
 		if err != nil {
 			return out, err
@@ -75,8 +78,12 @@ func (r *Recipe) Run(ctx context.Context, o Options) ([]Result, error) {
 			meta := maps.Clone(m.a.Metadata)
 			meta["format"], meta["modelspec.title"] = "pt", l.Out
 			meta[keyRecipe], meta[keyMix], meta[keyPrint] = l.String(), mixes[i].String(), print
-			if err := m.run(ctx, path, meta); err != nil {
+			broken, err := m.run(ctx, path, meta)
+			if err != nil {
 				return out, err
+			}
+			if len(broken) > 0 {
+				warning = strings.TrimPrefix(warning+"; ", "; ") + fmt.Sprintf("%d tensors hold NaN or infinity, the first %s", len(broken), broken[0])
 			}
 		}
 		f, err := checkpoint.Open(path)
@@ -84,7 +91,7 @@ func (r *Recipe) Run(ctx context.Context, o Options) ([]Result, error) {
 			return out, err
 		}
 		s.files[l.Out], s.prints[l.Out] = f, print
-		out = append(out, Result{l.Out, path, reused, mixes[i], mixes[i].Warning()})
+		out = append(out, Result{l.Out, path, reused, mixes[i], warning})
 	}
 	return out, nil
 }
@@ -179,22 +186,39 @@ func (s *sources) print(m merging) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// sampled is how many bytes of each tensor identity looks at.
-const sampled = 4096
+// Of files up to wholeSize every byte counts for their fingerprint; of larger ones samples of each tensor and the time of their last change.
+const (
+	wholeSize = 1 << 28
+	samples   = 16
+	sampled   = 4096 // bytes of each sample
+)
 
-// identity is a fingerprint of a file's header and the beginning of every tensor, or for a merge its own.
+// identity is a fingerprint of a file, or for a merge its own.
 func identity(f *checkpoint.File) string {
 	if print := f.Metadata[keyPrint]; print != "" {
 		return print
 	}
 	h := sha256.New()
+	info, err := os.Stat(f.Path)
+	large := err != nil || info.Size() > wholeSize
+	if large && err == nil {
+		fmt.Fprintln(h, info.Size(), info.ModTime().UnixNano())
+	}
 	for _, name := range f.Names() {
 		t, err := f.Tensor(name)
 		if err != nil {
 			continue // Names lists what Tensor finds
 		}
 		fmt.Fprintln(h, t)
-		h.Write(t.Data[:min(len(t.Data), sampled)])
+		if !large || len(t.Data) <= samples*sampled {
+			h.Write(t.Data)
+		} else {
+			for i := range samples {
+				at := i * (len(t.Data) - sampled) / (samples - 1)
+				h.Write(t.Data[at : at+sampled])
+			}
+		}
+		f.Release(t)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
