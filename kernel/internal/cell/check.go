@@ -257,9 +257,26 @@ func (u *unit) report() []Problem {
 			continue
 		}
 		seen[offset] = true
-		problems = append(problems, src.problemAt(offset, u.explain(e.Msg)))
+		problems = append(problems, src.problemAt(offset, u.explain(e.Msg)+u.advise(e, src.text[offset:])))
 	}
 	return problems
+}
+
+// advise returns what else helps with an error at the beginning of rest: the import that is missing, why := did not declare.
+func (u *unit) advise(e types.Error, rest string) string {
+	if name, ok := strings.CutPrefix(e.Msg, "undefined: "); ok && strings.HasPrefix(rest, name+".") {
+		if path := u.chain.named(name); path != "" {
+			return fmt.Sprintf("; is import %q missing?", path)
+		}
+	}
+	if strings.HasPrefix(e.Msg, "cannot use ") {
+		for _, st := range u.steps {
+			if stmt, ok := st.stmt.(*ast.AssignStmt); ok && len(st.extra) > 0 && stmt.Pos() <= e.Pos && e.Pos <= stmt.End() {
+				return "; a second := in one cell assigns, in a cell of its own it declares the name anew"
+			}
+		}
+	}
+	return ""
 }
 
 // implicit is what go/types says of a struct literal without names whose type has lower-case fields and comes from
@@ -275,8 +292,13 @@ func (u *unit) ownField(message string) bool {
 // outdated is what go/types says where a value still has the type that a name had before.
 var outdated = regexp.MustCompile(`type ([\pL_][\pL\pN_]*)\) as ([\pL_][\pL\pN_]*) value`)
 
+// shown rewords what go/types says of the cell's last expression, which it sees as an assignment to _.
+var shown = strings.NewReplacer(" in assignment to _ identifier (overflows)", ": it is too large; convert it, as in float64(…), to show it",
+	"use of untyped nil in assignment to _ identifier", "nil alone has no type and nothing to show", " in assignment to _ identifier", "")
+
 // explain words what go/types says for a notebook.
 func (u *unit) explain(message string) string {
+	message = shown.Replace(message)
 	message = strings.ReplaceAll(sessionName.ReplaceAllString(message, ""), "(no value) used as value", "returns no value")
 	if m := outdated.FindStringSubmatch(message); m != nil && m[1] == m[2] && u.names[m[1]] != nil {
 		message += fmt.Sprintf("; %s was declared anew in %s, and what was made before has the earlier type: run its cell again",

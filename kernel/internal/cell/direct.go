@@ -370,7 +370,7 @@ func (d director) call(e *ast.CallExpr) *direct.Node {
 		}
 		d.no()
 	}
-	if _, ok := fun.Type.Underlying().(*types.Signature); !ok {
+	if _, ok := fun.Type.Underlying().(*types.Signature); !ok || d.starts(e) {
 		d.no()
 	}
 	n := &direct.Node{Op: direct.Call, Spread: e.Ellipsis.IsValid(), Args: []*direct.Node{d.expr(e.Fun)}}

@@ -85,11 +85,30 @@ func (u *unit) transform(src *source, root ast.Node) {
 			}
 		case *ast.GoStmt:
 			u.goroutine(src, n)
+		case *ast.CallExpr:
+			if u.starts(n) {
+				f := n.Args[len(n.Args)-1]
+				u.change(src, f.Pos(), f.Pos(), u.use(hookPath)+".Guard(")
+				u.change(src, f.End(), f.End(), ")")
+			}
 		case *ast.StructType:
 			u.hide(src, n)
 		}
 		return true
 	})
+}
+
+// starters are the functions of the standard library that call their last argument in a new goroutine.
+var starters = map[string]bool{"(*sync.WaitGroup).Go": true, "time.AfterFunc": true}
+
+// starts reports whether a call is one of a starter.
+func (u *unit) starts(call *ast.CallExpr) bool {
+	sel, ok := ast.Unparen(call.Fun).(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	f, ok := u.info.Uses[sel.Sel].(*types.Func)
+	return ok && starters[f.FullName()]
 }
 
 // replacement returns what stands for an identifier in the generated code, false if it stays as it is.

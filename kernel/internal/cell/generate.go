@@ -54,6 +54,7 @@ func (u *unit) generate() string {
 		}
 		u.statement(&run, i, st)
 	}
+	u.main(&run)
 	for _, f := range u.pending {
 		f()
 	}
@@ -71,6 +72,19 @@ func (u *unit) generate() string {
 	}
 	fmt.Fprintf(&b, ")\n\n%s\n%s\nfunc %s(%sdone func(int)) {\n%s}\n", u.extras.String(), body.String(), entry, own, run.String())
 	return b.String()
+}
+
+// main runs func main after a cell that is a program: declarations without a statement.
+func (u *unit) main(run *strings.Builder) {
+	if len(u.steps) > 0 {
+		return
+	}
+	for _, d := range u.src.decls.Decls {
+		if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == "main" {
+			text, _ := u.reference(u.info.Defs[f.Name])
+			fmt.Fprintf(run, "%s()\n", text)
+		}
+	}
 }
 
 // at returns a comment that makes the compiler count lines from offset in src.

@@ -118,6 +118,22 @@ func (t *Toolchain) open(path string) (io.ReadCloser, error) {
 	return os.Open(file)
 }
 
+// named returns the import path of the package that is most likely meant by a name: the shortest whose last element it is. It
+// is empty if there is none.
+func (t *Toolchain) named(name string) (found string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for path := range t.archives {
+		if strings.Contains(path, "internal") || strings.Contains(path, "vendor/") || filepath.Base(path) != name {
+			continue
+		}
+		if found == "" || len(path) < len(found) || len(path) == len(found) && path < found {
+			found = path
+		}
+	}
+	return found
+}
+
 // Import returns the types of a package, compiling it first if no cell has used it and the worker does not hold it.
 func (t *Toolchain) Import(path string) (*types.Package, error) {
 	if path == "unsafe" {
@@ -180,7 +196,7 @@ func importError(path string, err error) error {
 	switch {
 	case strings.Contains(text, "is not in std"):
 		return fmt.Errorf("package %s is not in std", path)
-	case strings.Contains(text, "no required module provides"):
+	case strings.Contains(text, "no required module provides"), strings.Contains(text, "updates to go.mod needed"):
 		return fmt.Errorf("no module of the session provides %s; add it with %%get %s", path, path)
 	}
 	return err

@@ -24,6 +24,14 @@ var (
 // Ꜿerror lets a struct of a cell embed error under a name that later cells reach.
 type Ꜿerror = error
 
+// Guard returns f watched over as the function of a go statement is, for what a library starts in a goroutine of its own.
+func Guard(f func()) func() {
+	return func() {
+		defer Goroutine()()
+		f()
+	}
+}
+
 // Check ends the calling goroutine if its run was interrupted. It is called at every loop head and function entry.
 func Check() {
 	if Stopping.Load() != 0 {

@@ -27,6 +27,7 @@ type Exec struct {
 	stopped atomic.Bool
 	at      Frame        // the current statement of a cell that is not compiled
 	running atomic.Int64 // goroutines that carry the run's label
+	stacks  []byte       // where State has the runtime write
 	routine atomic.Int64 // the number of the cell's own goroutine
 }
 
@@ -191,15 +192,20 @@ func routine() int64 {
 	return n
 }
 
-// State says what the cell's own goroutine is doing in the runtime's words: "running", "syscall", "chan receive", "sleep" …
-func (e *Exec) State() string {
-	buf := make([]byte, 1<<20)
-	text := string(buf[:runtime.Stack(buf, true)])
-	_, rest, ok := strings.Cut(text, fmt.Sprintf("goroutine %d [", e.routine.Load()))
-	if !ok {
-		return ""
+// State says what the cell's own goroutine is doing in the runtime's words, "running", "syscall", "chan receive", "sleep" …, and
+// the calls that it is in. It is called by one goroutine at a time.
+func (e *Exec) State() (state, calls string) {
+	n := runtime.Stack(e.stacks, true)
+	for n == len(e.stacks) && n < 64<<20 { // there are thousands of goroutines
+		e.stacks = make([]byte, max(4*n, 1<<20))
+		n = runtime.Stack(e.stacks, true)
 	}
-	state, _, _ := strings.Cut(rest, "]")
-	state, _, _ = strings.Cut(state, ",")
-	return state
+	_, rest, ok := strings.Cut(string(e.stacks[:n]), fmt.Sprintf("goroutine %d [", e.routine.Load()))
+	if !ok {
+		return "", ""
+	}
+	rest, _, _ = strings.Cut(rest, "\n\n")
+	head, calls, _ := strings.Cut(rest, "]")
+	state, _, _ = strings.Cut(head, ",")
+	return state, calls
 }

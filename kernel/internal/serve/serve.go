@@ -10,10 +10,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"plugin"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/lohakit/notebook/kernel/internal/direct"
@@ -43,6 +46,7 @@ func Serve(in io.Reader, out io.Writer, setContext func(func() context.Context),
 		runs: map[int]*live.Exec{}, gone: map[int]bool{}, early: map[int]bool{},
 	}
 	live.SetReport(func(f *live.Failure) { fmt.Fprint(os.Stderr, f) })
+	signal.Notify(make(chan os.Signal, 1), os.Interrupt) // is for the programs that cells start: see stop
 	go s.watchInput()
 	s.tell(live.Event{Is: live.Ready})
 	dec := gob.NewDecoder(in)
@@ -155,7 +159,8 @@ func (s *server) load(o live.Order) (func(*live.Exec), error) {
 }
 
 // stop interrupts a run. One that sits in a blocking operation of Go is answered at once and left behind: its goroutine
-// ends when it wakes up. One that is inside a native call has to be waited for.
+// ends when it wakes up. One that waits for a program that it has started is waited for after the program was interrupted, as in
+// a terminal, and one inside a native call until that returns.
 func (s *server) stop(id int) {
 	s.mu.Lock()
 	e := s.runs[id]
@@ -165,7 +170,7 @@ func (s *server) stop(id int) {
 		return
 	}
 	e.Stop()
-	begin, blocked := time.Now(), 0
+	begin, blocked, signalled := time.Now(), 0, false
 	for ; ; time.Sleep(20 * time.Millisecond) {
 		s.mu.Lock()
 		over := s.gone[id]
@@ -173,9 +178,15 @@ func (s *server) stop(id int) {
 		if over {
 			return
 		}
-		state := e.State()
+		state, calls := e.State()
 		switch state {
-		case "running", "runnable", "syscall", "":
+		case "syscall":
+			blocked = 0
+			if !signalled && strings.Contains(calls, "os.(*Process).Wait(") {
+				signalled = true
+				_ = syscall.Kill(0, syscall.SIGINT)
+			}
+		case "running", "runnable", "":
 			blocked = 0
 		default:
 			blocked++

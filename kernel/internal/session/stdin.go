@@ -10,7 +10,7 @@ import (
 )
 
 var (
-	errNoInput     = errors.New("this front end cannot be asked for input")
+	errNoInput     = errors.New("the cell reads standard input, but this front end cannot be asked for any")
 	errInterrupted = errors.New("interrupted while waiting for input")
 )
 

@@ -16,12 +16,17 @@ func TestDeath(t *testing.T) {
 	e := newEngine(t)
 	for _, c := range []struct{ name, code, says string }{
 		{"exit", "import \"os\"\nos.Exit(3)", "exit status 3"},
-		{"stack", "func f(n int) int { return f(n+1) + 1 }\nf(0)", "exhausted the stack"},
+		{"stack", "func f(n int) int { return f(n+1) + 1 }\nf(0)", "exhausted the stack, at Cell[2]:1"},
 		{"maps", "m := map[int]int{}\nfor range 8 {\n\tgo func() {\n\t\tfor {\n\t\t\tm[1]++\n\t\t}\n\t}()\n}\nselect {}", "concurrent map"},
 		{"memory", "var hold [][]byte\nfor {\n\thold = append(hold, make([]byte, 1<<46))\n}", "out of memory"},
 		{"native", "import \"syscall\"\nsyscall.Kill(syscall.Getpid(), syscall.SIGSEGV)\nselect {}", "SIGSEGV"},
 		{"child", "import (\"os\"; \"os/exec\")\ncmd := exec.Command(\"sleep\", \"30\")\ncmd.Stdout = os.Stdout\ncmd.Start()\nos.Exit(4)",
 			"exit status 4"},
+		{"library", "import (\"net/http\"; \"context\")\nserver := &http.Server{}\n" +
+			"server.RegisterOnShutdown(func() { panic(\"in a goroutine of net/http\") })\nserver.Shutdown(context.Background())\nselect {}",
+			"panic: in a goroutine of net/http, at Cell[2]:3"},
+		{"checkpoint", "import \"os\"\nos.WriteFile(os.Getenv(\"LOHAKIT_CHECKPOINT_NOTE\"), []byte(\"/tmp/run.ckpt\"), 0o600)\nos.Exit(5)",
+			"resume from /tmp/run.ckpt"},
 		{"killed", "import \"syscall\"\nsyscall.Kill(syscall.Getpid(), syscall.SIGKILL)\nselect {}", "memory"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -101,6 +106,14 @@ func TestInput(t *testing.T) {
 	got := run(context.Background(), e, 1, "import (\"bufio\"; \"os\")\nin := bufio.NewReader(os.Stdin)\n"+
 		"a := in.ReadString('\\n')\nb := in.ReadString('\\n')\nfmt.Printf(\"%q %q\\n\", a, b)", "first", "second")
 	if got != "\"first\\n\" \"second\\n\"\n" {
+		t.Error(got)
+	}
+	for _, code := range []string{"in.ReadString('\\n')", "for {\n\tfmt.Scanln()\n}"} { // nobody answers: the cell ends, and the worker stays
+		if got := run(context.Background(), e, 2, code); got != "! InputError: no more input\n" {
+			t.Error(got)
+		}
+	}
+	if got := run(context.Background(), e, 3, "a"); got != "= first\n\n" {
 		t.Error(got)
 	}
 }

@@ -197,8 +197,16 @@ func (e *Engine) code(ctx context.Context, name, text string, out session.Output
 	id, events := p.run(order)
 	defer p.forget(id)
 	interrupt := ctx.Done()
+	refused := make(chan error, 16)
+	var noInput error
 	for {
 		select {
+		case err := <-refused: // an empty line lets the cell's read return, and the interrupt ends the cell then
+			if noInput == nil {
+				noInput = err
+				p.order(live.Order{ID: id, Do: live.Stop})
+			}
+			p.feed("\n")
 		case <-interrupt:
 			interrupt = nil
 			p.order(live.Order{ID: id, Do: live.Stop})
@@ -207,13 +215,16 @@ func (e *Engine) code(ctx context.Context, name, text string, out session.Output
 		case event := <-events:
 			switch event.Is {
 			case live.Stdin:
-				go answer(p, out)
+				go answer(p, out, refused)
 			case live.Ended:
 				p.drain(id)
 				if event.Problem != "" {
 					return failed("LoadError", "the compiled cell could not be loaded: "+event.Problem, nil)
 				}
 				cells.Commit(c, event.Reached)
+				if noInput != nil && ctx.Err() == nil {
+					return failed("InputError", noInput.Error(), nil)
+				}
 				if event.Failure != nil {
 					return failure(event.Failure, cells)
 				}
@@ -223,10 +234,14 @@ func (e *Engine) code(ctx context.Context, name, text string, out session.Output
 	}
 }
 
-// answer asks the user for a line that the cell waits for.
-func answer(p *process, out session.Output) {
+// answer asks the user for a line that the cell waits for; refused gets why there is none.
+func answer(p *process, out session.Output, refused chan<- error) {
 	line, err := out.Input("", false)
 	if err != nil {
+		select {
+		case refused <- err:
+		default: // the cell has ended
+		}
 		return
 	}
 	p.feed(line + "\n")

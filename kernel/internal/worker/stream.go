@@ -16,6 +16,9 @@ var dying = regexp.MustCompile(`(?m)^(fatal error: |panic: |runtime: goroutine s
 	`SIGSEGV: |SIGABRT: |SIGBUS: |SIGILL: |SIGFPE: |SIGTRAP: |unexpected fault address|runtime: program exceeds|` +
 	`free\(\): |malloc\(\): |double free|corrupted |terminate called)`)
 
+// inCell matches the line of a cell in a stack trace.
+var inCell = regexp.MustCompile(`Cell\[\d+\]:\d+`)
+
 // longestCrash bounds how much of a dying worker's last words is kept.
 const longestCrash = 256 << 10
 
@@ -130,16 +133,20 @@ func (p *process) pass(name string, text []byte) {
 
 // cause finds in the runtime's last words what it died of; "" if they say nothing.
 func cause(crash string) string {
-	line, _, _ := strings.Cut(dying.FindString(crash)+crash[len(dying.FindString(crash)):], "\n")
+	line, _, _ := strings.Cut(crash, "\n")
+	at := ""
+	if line := inCell.FindString(crash); line != "" {
+		at = ", at " + line
+	}
 	switch {
 	case crash == "":
 		return ""
 	case strings.Contains(crash, "stack overflow") || strings.Contains(crash, "goroutine stack exceeds"):
-		return "a recursion without end exhausted the stack"
+		return "a recursion without end exhausted the stack" + at
 	case strings.Contains(crash, "out of memory") || strings.Contains(crash, "cannot allocate memory"):
 		return "out of memory"
 	case strings.Contains(crash, "signal arrived during cgo execution"):
 		return strings.SplitN(line, ":", 2)[0] + " in native code"
 	}
-	return strings.TrimPrefix(line, "fatal error: ")
+	return strings.TrimPrefix(line, "fatal error: ") + at
 }
