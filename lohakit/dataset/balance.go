@@ -116,8 +116,7 @@ func weigh(folder string, weights []Weight) float64 {
 		}
 	}
 	for _, w := range weights {
-		// "*" crosses folders here, as in the tool, so separators are turned into a plain character before matching.
-		if ok, _ := path.Match(strings.ReplaceAll(w.Pattern, "/", "~"), strings.ReplaceAll(folder, "/", "~")); ok {
+		if matches(w.Pattern, folder) {
 			return w.Weight
 		}
 	}
@@ -168,9 +167,7 @@ func LoadTree(root string, weights []Weight, opts Options) (*Set, error) {
 	for _, f := range folders {
 		sub := opts.Subset
 		sub.Dir, sub.Repeats, sub.ClassTokens = filepath.Join(root, filepath.FromSlash(f.Path)), f.Repeats(), path.Base(f.Path)
-		if err := set.addSubset(sub); err != nil {
-			return nil, err
-		}
+		set.addSubset(sub)
 	}
 	return set, set.finish(root)
 }

@@ -88,8 +88,8 @@ func fitNoUpscale(resolution Size, step int) fit {
 
 func ratio(w, h int) float64 { return float64(w) / float64(h) }
 
-// assignBuckets gives every item its bucket.
-func (s *Set) assignBuckets() error {
+// assignBuckets gives every item its bucket, and returns a fault for each that none suits.
+func (s *Set) assignBuckets() (bad []error) {
 	o := s.Options
 	choose := fitAspect(BucketSizes(o.Resolution, o.MinBucket, o.MaxBucket, o.BucketStep))
 	switch {
@@ -98,10 +98,10 @@ func (s *Set) assignBuckets() error {
 	case o.NoUpscale:
 		choose = fitNoUpscale(o.Resolution, o.BucketStep)
 	}
-	var bad []error
 	for i := range s.Items {
 		item := &s.Items[i]
 		item.Bucket, item.Resized = choose(item.Size)
+		known := len(bad)
 		switch b := item.Bucket; {
 		case b.W < 8 || b.H < 8:
 			bad = append(bad, fault.New(fault.Invalid, "load dataset", item.Path, "%s is too small or too narrow for BucketStep %d without enlarging",
@@ -110,8 +110,11 @@ func (s *Set) assignBuckets() error {
 			bad = append(bad, fault.New(fault.Invalid, "load dataset", item.Path, "%s is too narrow: covering bucket %s it would be %s",
 				item.Size, b, item.Resized).Fix("crop or remove the image"))
 		}
+		if len(bad) > known {
+			item.Bucket = Size{}
+		}
 	}
-	return joinFaults("load dataset", "", bad)
+	return bad
 }
 
 // Bucket is one size with the draws that an epoch makes from it.
@@ -122,7 +125,16 @@ type Bucket struct {
 	Batches int // ⌈Samples / BatchSize⌉: the last batch of every bucket may be short
 }
 
-// Buckets returns the buckets that hold images, sorted by size.
+// AspectError returns how far the images' width/height is from their bucket's, the mean of the absolute differences: what is cut off.
+func (s *Set) AspectError() float64 {
+	sum := 0.0
+	for _, item := range s.Items {
+		sum += math.Abs(ratio(item.Bucket.W, item.Bucket.H) - ratio(item.Size.W, item.Size.H))
+	}
+	return sum / float64(max(1, len(s.Items)))
+}
+
+// Buckets returns the buckets that hold training images, sorted by size.
 func (s *Set) Buckets() []Bucket {
 	at := map[Size]*Bucket{}
 	for i := range s.Items {

@@ -34,7 +34,10 @@ var wildcard = regexp.MustCompile(`\{([^}]+)\}`)
 
 func (c Captions) complete() (Captions, error) {
 	if c.Extension == "" {
-		c.Extension = ".txt"
+		c.Extension = "txt"
+	}
+	if !strings.HasPrefix(c.Extension, ".") {
+		c.Extension = "." + c.Extension
 	}
 	if c.Separator == "" {
 		c.Separator = ","
@@ -58,7 +61,7 @@ func (c Captions) complete() (Captions, error) {
 		return bad("TokenWarmupMin", c.TokenWarmupMin, "0 or a number of tags")
 	case !(c.TokenWarmupStep >= 0) || math.IsInf(c.TokenWarmupStep, 0):
 		return bad("TokenWarmupStep", c.TokenWarmupStep, "0 (none), a share of all steps below 1, or a step")
-	case !strings.HasPrefix(c.Extension, ".") || strings.ContainsAny(c.Extension, "/\\"):
+	case strings.ContainsAny(c.Extension, "/\\"):
 		return bad("Extension", c.Extension, `".txt" or another file extension`)
 	}
 	return c, nil
@@ -79,15 +82,14 @@ func (c Captions) Draw(caption string, r *rand.Rand, epoch, step, steps int) str
 	}
 	switch {
 	case c.Dropout > 0 && r.Float64() < c.Dropout, c.DropoutEveryNEpochs > 0 && epoch%c.DropoutEveryNEpochs == 0:
-		caption = ""
-	default:
-		caption = c.choose(caption, r)
-		if c.Shuffle || c.TokenWarmupStep > 0 || c.TagDropout > 0 {
-			caption = c.arrange(caption, r, step, steps)
-		}
-		if c.SecondarySeparator != "" {
-			caption = strings.ReplaceAll(caption, c.SecondarySeparator, c.Separator)
-		}
+		return ""
+	}
+	caption = c.choose(caption, r)
+	if c.Shuffle || c.TokenWarmupStep > 0 || c.TagDropout > 0 {
+		caption = c.arrange(caption, r, step, steps)
+	}
+	if c.SecondarySeparator != "" {
+		caption = strings.ReplaceAll(caption, c.SecondarySeparator, c.Separator)
 	}
 	for _, pair := range c.Replace {
 		if pair[0] == "" {

@@ -10,7 +10,7 @@ import (
 )
 
 // Check decodes every image and mask once, before training, and returns one error that names every file that cannot be used, with the
-// remedy. It stops when ctx does. report (may be nil) is told how many of the items are done.
+// remedy, those that Load named included. It stops when ctx does. report (may be nil) is told how many of the items are done.
 func (s *Set) Check(ctx context.Context, report func(done, total int)) error {
 	failed := make([]error, len(s.Items))
 	var done int
@@ -41,5 +41,6 @@ func (s *Set) Check(ctx context.Context, report func(done, total int)) error {
 	if err := ctx.Err(); err != nil {
 		return fault.New(fault.Canceled, "check dataset", "", "stopped after %d of %d images: %w", done, len(s.Items), err)
 	}
-	return joinFaults("check dataset", "", slices.DeleteFunc(failed, func(err error) bool { return err == nil }))
+	failed = slices.DeleteFunc(failed, func(err error) bool { return err == nil })
+	return joinFaults("check dataset", "", append(slices.Clone(s.bad), failed...))
 }

@@ -14,17 +14,19 @@ import (
 
 // Options says how a dataset is read. The zero value of a field means its default.
 type Options struct {
-	Resolution     Size   // training size in pixels, its area is what a bucket may have; default 512 × 512 (the card's)
-	BatchSize      int    // samples per step, 1 or more; default 8 (the experiments' author's later configurations)
-	NoBuckets      bool   // true: every image is cut to Resolution; default false: aspect-ratio buckets
-	MinBucket      int    // shortest bucket side in pixels; default 320 at 512, in proportion otherwise
-	MaxBucket      int    // longest bucket side in pixels; default 960 at 512, in proportion otherwise
-	BucketStep     int    // sides are multiples of this many pixels; default 64 at 512, in proportion otherwise, at least 8
-	NoUpscale      bool   // true: images are never enlarged, buckets follow the images; default false
-	Regularization string // folder of regularization images in kohya form; default none
-	Seed           uint64 // of the order, the captions and the augmentation; default 0
-	Subset         Subset // what every folder takes over unless the dataset file says otherwise
-	Limits         Limits // what an image file may be
+	Resolution     Size    // training size in pixels, its area is what a bucket may have; default 512 × 512 (the card's)
+	BatchSize      int     // samples per step, 1 or more; default 8 (the experiments' author's later configurations)
+	NoBuckets      bool    // true: every image is cut to Resolution; default false: aspect-ratio buckets
+	MinBucket      int     // shortest bucket side in pixels; default 320 at 512, in proportion otherwise
+	MaxBucket      int     // longest bucket side in pixels; default 960 at 512, in proportion otherwise
+	BucketStep     int     // sides are multiples of this many pixels; default 64 at 512, in proportion otherwise, at least 8
+	NoUpscale      bool    // true: images are never enlarged, buckets follow the images; default false
+	Regularization string  // folder of regularization images in kohya form; default none
+	Seed           uint64  // of the order, the captions and the augmentation; default 0
+	Validation     float64 // share of every folder's images that is held out to validate on, 0 ≤ share < 1; default 0
+	ValidationSeed uint64  // of which images these are; default Seed
+	Subset         Subset  // what every folder takes over unless the dataset file says otherwise
+	Limits         Limits  // what an image file may be
 }
 
 // Subset is one folder of images and how its captions and pixels are drawn.
@@ -49,7 +51,8 @@ type Item struct {
 	Subset  int    // index into Set.Subsets
 	Caption string // caption file's text (or class tokens), before any processing
 	Size    Size   // of the file, in pixels
-	Repeats int    // draws per epoch
+	Repeats int    // draws per epoch; 0 for images that are held out, and for surplus regularization images
+	Held    bool   // held out: see Options.Validation
 	Bucket  Size   // what it is cut to
 	Resized Size   // what it is scaled to before cutting, at least Bucket on both sides
 	limits  Limits
@@ -62,13 +65,16 @@ type Set struct {
 	Items    []Item
 	Warnings []string // what was passed over, one sentence each
 
-	fromFile bool             // read from a dataset file
-	planned  []Subset         // of a dataset file, before their folders are read
-	undo     []map[int]string // captions by item before each edit, oldest first
+	fromFile bool     // read from a dataset file
+	planned  []Subset // of a dataset file, before their folders are read
+	found    []string // the part of Warnings that reading gave
+	bad      []error  // of files that were found but cannot be used
+	undo     []Edit   // that are not written, oldest first
 }
 
 // Load reads a folder in kohya form: dir/N_name/*.png|jpg|jpeg|webp|bmp, with captions in text files beside the images. Only headers
-// and captions are read; Check decodes everything. Errors name the folder, file or field.
+// and captions are read; Check decodes everything. Errors name the folder, file or field. Where files cannot be used, the error names
+// all of them, and the set, which is returned with it, holds the others: its Check adds those that fail to decode.
 func Load(dir string, opts Options) (*Set, error) {
 	opts, err := opts.complete()
 	if err != nil {
@@ -88,14 +94,18 @@ func Load(dir string, opts Options) (*Set, error) {
 	return set, set.finish(dir)
 }
 
-// finish assigns buckets and evens out the regularization images.
+// finish arranges what was read, and names every file that cannot be used.
 func (s *Set) finish(source string) error {
-	if s.count(false) == 0 {
+	if len(s.Items) == 0 && len(s.bad) == 0 {
 		return fault.New(fault.NotExist, "load dataset", source, "holds no training images").
 			Fix("put images in subfolders called N_name, such as 3_Euphyllia, N being the repeats")
 	}
-	s.evenOut()
-	return s.assignBuckets()
+	s.bad = append(s.bad, s.arrange()...)
+	if len(s.bad) == 0 && s.count(false) == 0 {
+		return fault.New(fault.NotExist, "load dataset", source, "holds only regularization images").
+			Fix("add a folder of training images")
+	}
+	return joinFaults("load dataset", source, s.bad)
 }
 
 // count returns the draws of an epoch: of regularization images or of the others.
@@ -107,32 +117,6 @@ func (s *Set) count(regularization bool) int {
 		}
 	}
 	return n
-}
-
-// evenOut gives the regularization images as many draws as the training images have: one more to each in turn, until they are level;
-// the images that are not needed for that are left out of the epoch (Repeats 0).
-func (s *Set) evenOut() {
-	var reg []*Item
-	for i := range s.Items {
-		if s.Subsets[s.Items[i].Subset].Regularization {
-			reg = append(reg, &s.Items[i])
-		}
-	}
-	want, have := s.count(false), 0
-	for i, item := range reg {
-		if have >= want {
-			s.Warnings = append(s.Warnings, fmt.Sprintf("%d of %d regularization images are not used: the training images have only %d draws per epoch",
-				len(reg)-i, len(reg), want))
-			for _, rest := range reg[i:] {
-				rest.Repeats = 0
-			}
-			return
-		}
-		have += item.Repeats
-	}
-	for i := 0; len(reg) > 0 && have < want; i, have = (i+1)%len(reg), have+1 {
-		reg[i].Repeats++
-	}
 }
 
 // complete fills in defaults and refuses what has no meaning.
@@ -173,6 +157,9 @@ func (o Options) complete() (Options, error) {
 		return o, bad("MaxBucket", "%d is below the longer side of Resolution %s, or above 16384", o.MaxBucket, o.Resolution).
 			Fix("use 960 with Resolution 512, or leave it 0")
 	}
+	if !(o.Validation >= 0 && o.Validation < 1) {
+		return o, bad("Validation", "%v is not a share from 0 to below 1", o.Validation).Fix("use 0 (none) or 0.1")
+	}
 	sub, err := o.Subset.complete()
 	o.Subset, o.Limits = sub, o.Limits.complete()
 	return o, err
@@ -207,6 +194,9 @@ func (s *Set) String() string {
 func plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
+	}
+	if noun == "batch" {
+		noun += "e"
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -2,6 +2,9 @@ package dataset
 
 import (
 	"context"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
 	"image"
 	"image/color"
 	"image/png"
@@ -117,24 +120,41 @@ func TestEpoch(t *testing.T) {
 	}
 }
 
+// One report names every file of every folder that cannot be used, whatever is wrong with it, and the set holds the others.
 func TestBadFilesAreNamed(t *testing.T) {
 	dir := fill(t)
-	whole, _ := os.ReadFile(filepath.Join(dir, "3_Euphyllia", "a.png"))
-	writeText(t, filepath.Join(dir, "3_Euphyllia", "bad.png"), "not an image")
-	writeText(t, filepath.Join(dir, "3_Euphyllia", "b.txt"), " \n")
-	_, err := Load(dir, Options{})
-	if err == nil || !strings.Contains(err.Error(), "bad.png") || !strings.Contains(err.Error(), "b.txt") {
-		t.Errorf("both files should be named: %v", err)
-	}
-	os.Remove(filepath.Join(dir, "3_Euphyllia", "bad.png"))
-	writeText(t, filepath.Join(dir, "3_Euphyllia", "b.txt"), "hat")
-	writeText(t, filepath.Join(dir, "3_Euphyllia", "cut.png"), string(whole[:len(whole)/2]))
-	set, err := Load(dir, Options{})
+	at := func(parts ...string) string { return filepath.Join(append([]string{dir}, parts...)...) }
+	whole, err := os.ReadFile(at("3_Euphyllia", "a.png"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := set.Check(context.Background(), nil); err == nil || !strings.Contains(err.Error(), "cut.png") {
-		t.Errorf("cut.png should be named: %v", err)
+	bomb := slices.Clone(whole) // says that it is 65,535 pixels wide and high
+	binary.BigEndian.PutUint32(bomb[16:], 1<<16-1)
+	binary.BigEndian.PutUint32(bomb[20:], 1<<16-1)
+	binary.BigEndian.PutUint32(bomb[29:], crc32.ChecksumIEEE(bomb[12:29]))
+	writeText(t, at("3_Euphyllia", "text.png"), "not an image")
+	writeText(t, at("3_Euphyllia", "none.webp"), "")
+	writeText(t, at("3_Euphyllia", "b.txt"), " \n")
+	writeText(t, at("2_Tilty", "bomb.png"), string(bomb))
+	writeText(t, at("2_Tilty", "cut.png"), string(whole[:len(whole)/2]))
+	writeImage(t, at("2_Tilty", "latin.png"), 64, 64)
+	writeText(t, at("2_Tilty", "latin.txt"), "caf\xe9")
+	writeImage(t, at("2_Tilty", "narrow.png"), 2, 8192)
+	set, err := Load(dir, Options{})
+	bad := []string{"text.png", "none.webp", "b.txt", "bomb.png", "latin.txt", "narrow.png"}
+	for _, name := range bad {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s is not named: %v", name, err)
+		}
+	}
+	if !fault.Is(err, fault.Corrupt) || len(set.Items) != 3 {
+		t.Errorf("left are %d images; %v", len(set.Items), err)
+	}
+	err = set.Check(context.Background(), nil)
+	for _, name := range append(bad, "cut.png") {
+		if n := strings.Count(err.Error(), name+":"); n != 1 {
+			t.Errorf("%s is named %d times: %v", name, n, err)
+		}
 	}
 	if _, err := Load(filepath.Join(dir, "none"), Options{}); !fault.Is(err, fault.NotExist) {
 		t.Errorf("missing folder: %v", err)
@@ -144,6 +164,86 @@ func TestBadFilesAreNamed(t *testing.T) {
 	}
 	if _, err := (Limits{}.complete()).Header(dir); err == nil {
 		t.Error("a folder is not an image")
+	}
+}
+
+// Masks are checked with the images.
+func TestBadMasksAreNamed(t *testing.T) {
+	dir, masks := fill(t), t.TempDir()
+	writeImage(t, filepath.Join(masks, "a.png"), 64, 64)
+	writeImage(t, filepath.Join(masks, "b.png"), 64, 64) // its image is 96 × 48
+	set, err := Load(dir, Options{Resolution: Square(64), Subset: Subset{MaskDir: masks}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = set.Check(context.Background(), nil)
+	if err == nil || !strings.Contains(err.Error(), "b.png: is 64×64 but its image is 96×48") || !strings.Contains(err.Error(), "c.png: has no mask") {
+		t.Errorf("masks: %v", err)
+	}
+}
+
+// A tenth is held out of every folder, rounded down, the same images each time; regularization images are not. They are drawn in no
+// epoch and make the validation batches.
+func TestValidationSplit(t *testing.T) {
+	dir, reg := t.TempDir(), t.TempDir()
+	for i := range 25 {
+		writeImage(t, filepath.Join(dir, "2_a", fmt.Sprintf("%d.png", i)), 64, 64)
+	}
+	for i := range 9 {
+		writeImage(t, filepath.Join(dir, "1_b", fmt.Sprintf("%d.png", i)), 96, 48)
+		writeImage(t, filepath.Join(reg, "1_girl", fmt.Sprintf("%d.png", i)), 64, 64)
+	}
+	load := func(o Options) *Set {
+		o.Resolution, o.BatchSize, o.Regularization = Square(64), 2, reg
+		set, err := Load(dir, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return set
+	}
+	held := func(s *Set) (list []int) {
+		for _, b := range s.ValidationBatches() {
+			list = append(list, b.Items...)
+		}
+		return list
+	}
+	set := load(Options{Validation: 0.1, Seed: 3})
+	if got := held(set); len(got) != 2 || set.count(false) != 2*23+9 || set.count(true) != 2*23+9 {
+		t.Errorf("held out %v; %d training and %d regularization draws", got, set.count(false), set.count(true))
+	}
+	if p := set.Plan(10, 0, 1); p.Held != 2 || !strings.Contains(p.String(), "2 images held out for validation") {
+		t.Errorf("plan:\n%s", p)
+	}
+	for _, b := range set.Epoch(1) {
+		for _, i := range b.Items {
+			if set.Items[i].Held {
+				t.Errorf("%s is held out and drawn", set.Items[i].Path)
+			}
+		}
+	}
+	if a, b := held(set), held(load(Options{Validation: 0.1, Seed: 3})); !slices.Equal(a, b) {
+		t.Errorf("the same options hold out %v and %v", a, b)
+	}
+	if a, b := held(set), held(load(Options{Validation: 0.1, Seed: 9, ValidationSeed: 3})); !slices.Equal(a, b) {
+		t.Errorf("ValidationSeed holds out %v, want %v", b, a)
+	}
+	half, err := set.With(Options{Resolution: Square(64), BatchSize: 4, Validation: 0.5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := held(half); len(got) != 12+4 || len(half.ValidationBatches()) != 4 || half.count(true) != half.count(false) {
+		t.Errorf("half: %v in %d batches", got, len(half.ValidationBatches()))
+	}
+	for i, a := range held(half) {
+		if b := held(half)[max(0, i-1)]; half.Subsets[half.Items[a].Subset].Regularization || i > 0 && a == b {
+			t.Errorf("item %d is held out", a)
+		}
+	}
+	if none, err := half.With(Options{Resolution: Square(64)}); err != nil || len(held(none)) != 0 || none.count(false) != 59 {
+		t.Errorf("without a split: %v, %v", none, err)
+	}
+	if _, err := Load(dir, Options{Validation: 1}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("everything held out: %v", err)
 	}
 }
 

@@ -83,7 +83,8 @@ func (l Limits) Decode(path string) (image.Image, error) {
 		return nil, err
 	}
 	defer f.Close()
-	if _, err := l.header(path, bufio.NewReader(f)); err != nil {
+	size, err := l.header(path, bufio.NewReader(f))
+	if err != nil {
 		return nil, err
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
@@ -92,6 +93,10 @@ func (l Limits) Decode(path string) (image.Image, error) {
 	img, _, err := image.Decode(bufio.NewReader(f))
 	if err != nil {
 		return nil, fault.New(fault.Corrupt, "read image", path, "cannot be decoded: %w", err).
+			Fix("save it again as PNG, JPEG, WebP or BMP, or delete it")
+	}
+	if b := img.Bounds(); b.Dx() != size.W || b.Dy() != size.H {
+		return nil, fault.New(fault.Corrupt, "read image", path, "its header says %s, it is %d×%d", size, b.Dx(), b.Dy()).
 			Fix("save it again as PNG, JPEG, WebP or BMP, or delete it")
 	}
 	return img, nil

@@ -14,15 +14,35 @@ func ExampleLoad() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(set.Plan(20, 0))
-	fmt.Println(set.Tags(-1)[0])
+	fmt.Println(set.Plan(20, 0, 1))
 	// Output:
-	// 5 images, 8 samples per epoch
-	// bucket       images  samples  batches
-	// 64×64             3        6        2
-	// 88×40             2        2        1
-	// 3 steps per epoch, 20 steps in all (6.67 epochs)
-	// {square 3}
+	// folder                            images  repeats  samples  share
+	// 1_stripe                               2        1        2  25.0%
+	// 2_square                               3        2        6  75.0%
+	// bucket                            images  samples  batches
+	// 64×64                                  3        6        2
+	// 88×40                                  2        2        1
+	// an epoch: 8 samples in 3 batches
+	// training: 20 steps, 6.667 epochs
+}
+
+// Tags are edited in bulk; every edit can be taken back, and so can the writing of the caption files.
+func ExampleSet_ReplaceTag() {
+	set, err := dataset.Load("testdata/images", dataset.Options{Resolution: dataset.Square(64)})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	edit, err := set.ReplaceTag("square", "quadrangle", "2_*")
+	fmt.Println(len(edit), "captions changed:", edit[0].Before, "→", edit[0].After, err)
+	tags, _ := set.Tags()
+	fmt.Println(tags[0])
+	back, err := set.Undo()
+	fmt.Println(len(back), "taken back", err)
+	// Output:
+	// 3 captions changed: square, red → quadrangle, red <nil>
+	// {quadrangle 3}
+	// 3 taken back <nil>
 }
 
 // Balancing gives the images of small folders more repeats, so that sibling folders are seen equally often.

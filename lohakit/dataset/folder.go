@@ -45,9 +45,7 @@ func (s *Set) addFolders(dir string, base Subset) error {
 		}
 		sub := base
 		sub.Dir, sub.Repeats, sub.ClassTokens = path, repeats, class
-		if err := s.addSubset(sub); err != nil {
-			return err
-		}
+		s.addSubset(sub)
 	}
 	if loose > 0 {
 		s.warn("%d images directly in %s are not read: put them in a subfolder called N_name", loose, dir)
@@ -62,15 +60,15 @@ func splitFolder(name string) (repeats int, class string, ok bool) {
 	return repeats, strings.TrimSpace(class), found && err == nil && repeats >= 1 && repeats <= 1e6
 }
 
-// addSubset adds the images of one folder with their captions. Every file that cannot be used is collected into one error.
-func (s *Set) addSubset(sub Subset) error {
+// addSubset adds the images of one folder with their captions. Files that cannot be used go to s.bad.
+func (s *Set) addSubset(sub Subset) {
 	entries, err := os.ReadDir(sub.Dir)
 	if err != nil {
-		return readFault("load dataset", sub.Dir, err)
+		s.bad = append(s.bad, readFault("load dataset", sub.Dir, err))
+		return
 	}
 	index := len(s.Subsets)
 	s.Subsets = append(s.Subsets, sub)
-	var bad []error
 	found := 0
 	for _, e := range entries {
 		path := filepath.Join(sub.Dir, e.Name())
@@ -78,23 +76,20 @@ func (s *Set) addSubset(sub Subset) error {
 			continue
 		}
 		found++
-		item := Item{Path: path, Subset: index, Repeats: max(1, sub.Repeats), limits: s.Options.Limits}
-		var captionErr error
-		item.Size, err = s.Options.Limits.Header(path)
-		item.Caption, captionErr = readCaption(sub, path)
-		if err != nil || captionErr != nil {
-			bad = slices.DeleteFunc(append(bad, err, captionErr), func(e error) bool { return e == nil })
+		size, sizeErr := s.Options.Limits.Header(path)
+		caption, captionErr := readCaption(sub, path)
+		if sizeErr != nil || captionErr != nil {
+			s.bad = slices.DeleteFunc(append(s.bad, sizeErr, captionErr), func(e error) bool { return e == nil })
 			continue
 		}
-		if item.Caption == "" {
+		if caption == "" {
 			s.warn("%s has no caption file and its folder no class tokens: its caption is empty", path)
 		}
-		s.Items = append(s.Items, item)
+		s.Items = append(s.Items, Item{Path: path, Subset: index, Caption: caption, Size: size, limits: s.Options.Limits})
 	}
 	if found == 0 {
 		s.warn("folder %s holds no images (png, jpg, jpeg, webp, bmp)", sub.Dir)
 	}
-	return joinFaults("load dataset", sub.Dir, bad)
 }
 
 // readCaption returns the text beside an image: stem + extension, or the stem without its last four "_" fields (names written by face
@@ -142,7 +137,7 @@ func isImage(name string) bool {
 }
 
 func (s *Set) warn(format string, args ...any) {
-	s.Warnings = append(s.Warnings, fmt.Sprintf(format, args...))
+	s.found = append(s.found, fmt.Sprintf(format, args...))
 }
 
 // readFault turns an error of the os package into a sentence.
@@ -162,7 +157,7 @@ func joinFaults(op, path string, bad []error) error {
 		return bad[0]
 	}
 	kind := fault.Invalid
-	if fault.Is(bad[0], fault.Corrupt) {
+	if slices.ContainsFunc(bad, func(err error) bool { return fault.Is(err, fault.Corrupt) }) {
 		kind = fault.Corrupt
 	}
 	return fault.New(kind, op, path, "%d files cannot be used:\n%w\n", len(bad), errors.Join(bad...)).Fix("mend or delete these files")

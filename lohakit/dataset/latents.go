@@ -1,22 +1,17 @@
 package dataset
 
 import (
-	"bufio"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
-	"hash"
 	"math"
 	"os"
-	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gomlx/gomlx/pkg/core/graph"
 	"github.com/gomlx/gomlx/pkg/core/tensors"
 
-	"github.com/lohakit/notebook/lohakit/checkpoint"
 	"github.com/lohakit/notebook/lohakit/fault"
 	"github.com/lohakit/notebook/lohakit/sd"
 	"github.com/lohakit/notebook/lohakit/xla"
@@ -69,69 +64,136 @@ func NewEncoder(model *sd.Model, opts LatentOptions) (*Encoder, error) {
 	if err := os.MkdirAll(opts.Cache, 0o755); err != nil {
 		return nil, fault.New(fault.IO, "cache latents", opts.Cache, "%w", err).Fix("choose another folder")
 	}
-	sum := sha256.New()
-	for _, name := range weights.Names() {
-		values, err := tensors.CopyFlatData[float32](weights.Get(name))
-		if err != nil {
-			return nil, fault.New(fault.Other, "cache latents", name, "%w", err)
-		}
-		writeFloats(sum, values)
-	}
-	e.vae = hex.EncodeToString(sum.Sum(nil))
-	return e, nil
+	var err error
+	e.vae, err = fingerprint(weights)
+	return e, err
 }
 
-// Encode encodes every image of the set (and its mirror image where the subset flips), decoding on all cores. It returns one error
-// that names every file that cannot be used. report (may be nil) is told how many are done.
+// Encode encodes every image that training or validation needs (and its mirror image where the subset flips): from the cache without
+// decoding, else decoding on all cores while the device works. It returns one error that names every file that cannot be used. report
+// (may be nil) is told how many are done.
 func (e *Encoder) Encode(ctx context.Context, s *Set, report func(done, total int)) (*Latents, error) {
 	l := &Latents{Channels: e.model.Config.VAE.Latent, Factor: e.model.Config.VAE.Factor(),
 		values: map[latentKey][]float32{}, masks: map[latentKey][]float32{}}
 	var keys []latentKey
-	for i := range s.Items {
+	for i, item := range s.Items {
+		if !item.used() {
+			continue
+		}
+		if item.Bucket.W%l.Factor != 0 || item.Bucket.H%l.Factor != 0 {
+			return nil, fault.New(fault.Invalid, "encode images", item.Path, "bucket %s is not a multiple of the autoencoder's %d pixels",
+				item.Bucket, l.Factor).Fix("choose Resolution and BucketStep as multiples of it")
+		}
 		keys = append(keys, latentKey{i, false})
-		if s.Subsets[s.Items[i].Subset].Flip {
+		if s.Subsets[item.Subset].Flip {
 			keys = append(keys, latentKey{i, true})
 		}
 	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	var bad []error
-	type decoded struct {
-		image, mask []float32
-		err         error
-	}
-	for start := 0; start < len(keys); {
-		if err := ctx.Err(); err != nil {
-			return nil, fault.New(fault.Canceled, "encode images", "", "stopped after %d of %d: %w", start, len(keys), err)
-		}
-		n := min(2*runtime.GOMAXPROCS(0), len(keys)-start)
-		images := make([]decoded, n)
-		var workers sync.WaitGroup
-		for k, key := range keys[start : start+n] {
-			workers.Go(func() {
-				d := &images[k]
-				d.image, d.mask, d.err = s.Pixels(Sample{Item: key.item, Flip: key.flip})
-			})
-		}
-		workers.Wait()
-		for k, key := range keys[start : start+n] {
-			if images[k].err != nil {
-				bad = append(bad, images[k].err)
-				continue
-			}
-			values, err := e.one(s, key, images[k].image)
+	done := 0
+	for r := range e.readAll(ctx, s, keys) {
+		if r.err != nil {
+			bad = append(bad, r.err)
+		} else {
+			values, mask, err := e.finish(s, r)
 			if err != nil {
 				return nil, err
 			}
-			l.values[key] = values
-			if images[k].mask != nil {
-				l.masks[key] = shrinkMask(images[k].mask, s.Items[key.item].Bucket, l.Factor)
+			l.values[r.key] = values
+			if mask != nil {
+				l.masks[r.key] = mask
 			}
 		}
-		start += n
-		if report != nil {
-			report(start, len(keys))
+		if done++; report != nil {
+			report(done, len(keys))
 		}
 	}
+	if done < len(keys) {
+		return nil, fault.New(fault.Canceled, "encode images", "", "stopped after %d of %d: %w", done, len(keys), ctx.Err())
+	}
 	return l, joinFaults("encode images", "", bad)
+}
+
+// read is an image on its way to its latents: as pixels, or already as their distribution.
+type read struct {
+	key          latentKey
+	image, mask  []float32
+	mean, logvar []float32
+	path         string // of the cache entry; "" without a cache
+	err          error
+}
+
+// readAll reads images on all cores and hands them over in any order, until all are read or ctx is done.
+func (e *Encoder) readAll(ctx context.Context, s *Set, keys []latentKey) <-chan read {
+	out := make(chan read, runtime.GOMAXPROCS(0))
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(keys) || ctx.Err() != nil {
+					return
+				}
+				select {
+				case out <- e.read(s, keys[i]):
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+	}
+	go func() {
+		workers.Wait()
+		close(out)
+	}()
+	return out
+}
+
+// read looks for an image's distribution in the cache, and decodes the image if that is not there or a mask is needed.
+func (e *Encoder) read(s *Set, key latentKey) read {
+	r := read{key: key}
+	item := s.Items[key.item]
+	sub := s.Subsets[item.Subset]
+	if e.opts.Cache != "" {
+		if r.path, r.err = e.entry(item, key.flip); r.err != nil {
+			return r
+		}
+		r.mean, r.logvar = readMoments(r.path, e.model.Config.VAE, item.Bucket)
+	}
+	if r.mean == nil || sub.AlphaMask || sub.MaskDir != "" {
+		r.image, r.mask, r.err = s.Pixels(Sample{Item: key.item, Flip: key.flip})
+	}
+	return r
+}
+
+// finish makes latents of what was read, and keeps their distribution in the cache.
+func (e *Encoder) finish(s *Set, r read) (values, mask []float32, err error) {
+	item := s.Items[r.key.item]
+	if r.mean == nil {
+		if r.mean, r.logvar, err = e.moments(r.image, item.Bucket); err != nil {
+			return nil, nil, err
+		}
+		if slices.ContainsFunc(r.mean, func(v float32) bool { return v != v || math.IsInf(float64(v), 0) }) {
+			return nil, nil, fault.New(fault.Numeric, "encode images", item.Path, "the autoencoder makes NaN of it").
+				Fix("use another base model or remove the image")
+		}
+		if r.path != "" {
+			if err := writeMoments(r.path, e.model.Config.VAE, item.Bucket, r.mean, r.logvar); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	number := 2 * r.key.item
+	if r.key.flip {
+		number++
+	}
+	if r.mask != nil {
+		mask = shrinkMask(r.mask, item.Bucket, e.model.Config.VAE.Factor())
+	}
+	return e.sample(s, r.mean, r.logvar, 0, number), mask, nil
 }
 
 // Draw encodes pixels [3, H, W] of one sample without keeping them, for augmentations that change every time.
@@ -149,39 +211,6 @@ func (e *Encoder) Draw(s *Set, d Sample) (latents, mask []float32, err error) {
 		mask = shrinkMask(mask, bucket, e.model.Config.VAE.Factor())
 	}
 	return e.sample(s, mean, logvar, d.Epoch, d.Number), mask, nil
-}
-
-// one returns an item's latents, from the cache if they are there.
-func (e *Encoder) one(s *Set, key latentKey, image []float32) ([]float32, error) {
-	item := s.Items[key.item]
-	if item.Bucket.W%e.model.Config.VAE.Factor() != 0 || item.Bucket.H%e.model.Config.VAE.Factor() != 0 {
-		return nil, fault.New(fault.Invalid, "encode images", item.Path, "bucket %s is not a multiple of the autoencoder's %d pixels",
-			item.Bucket, e.model.Config.VAE.Factor()).Fix("choose Resolution and BucketStep as multiples of it")
-	}
-	number := 2 * key.item
-	if key.flip {
-		number++
-	}
-	path := e.cachePath(item.Bucket, image)
-	if mean, logvar, ok := readMoments(path, e.model.Config.VAE, item.Bucket); ok {
-		return e.sample(s, mean, logvar, 0, number), nil
-	}
-	mean, logvar, err := e.moments(image, item.Bucket)
-	if err != nil {
-		return nil, err
-	}
-	for _, v := range mean {
-		if v != v || math.IsInf(float64(v), 0) {
-			return nil, fault.New(fault.Numeric, "encode images", item.Path, "the autoencoder makes NaN of it").
-				Fix("use another base model or remove the image")
-		}
-	}
-	if path != "" {
-		if err := writeMoments(path, e.model.Config.VAE, item.Bucket, mean, logvar); err != nil {
-			return nil, err
-		}
-	}
-	return e.sample(s, mean, logvar, 0, number), nil
 }
 
 // moments runs the encoder on one image.
@@ -223,68 +252,4 @@ func shrinkMask(mask []float32, size Size, factor int) []float32 {
 		}
 	}
 	return out
-}
-
-// cachePath names an image's entry by all that decides its latents' distribution: the pixels after scaling and cutting, and the weights.
-func (e *Encoder) cachePath(bucket Size, image []float32) string {
-	if e.opts.Cache == "" {
-		return ""
-	}
-	sum := sha256.New()
-	fmt.Fprintf(sum, "%s %s\n", e.vae, bucket)
-	writeFloats(sum, image)
-	return filepath.Join(e.opts.Cache, hex.EncodeToString(sum.Sum(nil))+".safetensors")
-}
-
-func writeFloats(to hash.Hash, values []float32) {
-	w := bufio.NewWriterSize(to, 1<<16)
-	var b [4]byte
-	for _, v := range values {
-		bits := math.Float32bits(v)
-		b[0], b[1], b[2], b[3] = byte(bits), byte(bits>>8), byte(bits>>16), byte(bits>>24)
-		w.Write(b[:])
-	}
-	w.Flush()
-}
-
-// readMoments reads a cache entry; one that is missing or damaged is simply made again.
-func readMoments(path string, vae sd.VAEConfig, size Size) (mean, logvar []float32, ok bool) {
-	if path == "" {
-		return nil, nil, false
-	}
-	f, err := checkpoint.Open(path)
-	if err != nil {
-		return nil, nil, false
-	}
-	defer f.Close()
-	want := vae.Latent * (size.H / vae.Factor()) * (size.W / vae.Factor())
-	read := func(name string) []float32 {
-		t, err := f.Tensor(name)
-		if err != nil {
-			return nil
-		}
-		values, err := t.Floats()
-		if err != nil || len(values) != want {
-			return nil
-		}
-		return values
-	}
-	mean, logvar = read("mean"), read("logvar")
-	return mean, logvar, mean != nil && logvar != nil
-}
-
-func writeMoments(path string, vae sd.VAEConfig, size Size, mean, logvar []float32) error {
-	shape := []int{vae.Latent, size.H / vae.Factor(), size.W / vae.Factor()}
-	var list []checkpoint.Tensor
-	for _, part := range []struct {
-		name   string
-		values []float32
-	}{{"mean", mean}, {"logvar", logvar}} {
-		t, err := checkpoint.FromFloats(part.name, checkpoint.F32, shape, part.values)
-		if err != nil {
-			return err
-		}
-		list = append(list, t)
-	}
-	return checkpoint.Write(path, list, nil)
 }

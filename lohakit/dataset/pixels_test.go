@@ -8,19 +8,21 @@ import (
 	"testing"
 )
 
-// Enlarging gives PIL's pixels, to one level of 255 (PIL rounds its weights to 22 bits).
-func TestLanczosIsPILs(t *testing.T) {
-	data, err := os.ReadFile("testdata/resize.json")
+// Scaling and colour augmentation give the pixels of PIL and OpenCV: see testdata/record_pixels.py. PIL rounds its weights to 22 bits, and
+// OpenCV keeps hues in steps of two degrees, each up to 8 levels wide, so that it is up to half a step off.
+func TestPixelsAreTheTrainers(t *testing.T) {
+	data, err := os.ReadFile("testdata/pixels.json")
 	if err != nil {
 		t.Fatal(err)
 	}
 	type picture struct {
 		Size   [2]int
 		Pixels [][3]int
+		By     float64
 	}
 	var f struct {
 		picture
-		Lanczos []picture
+		Lanczos, Area, Hue, Gamma []picture
 	}
 	if err := json.Unmarshal(data, &f); err != nil {
 		t.Fatal(err)
@@ -33,25 +35,32 @@ func TestLanczosIsPILs(t *testing.T) {
 		return out
 	}
 	source := load(f.picture)
-	for _, want := range f.Lanczos {
-		w := load(want)
-		got := source.resize(w.size)
-		worst := 0.0
-		for i := range w.data {
-			worst = max(worst, math.Abs(float64(got.data[i])-float64(w.data[i])))
+	resized := func(p pixels, want picture) pixels { return p.resize(Size{want.Size[0], want.Size[1]}) }
+	for _, c := range []struct {
+		name      string
+		cases     []picture
+		make      func(p pixels, want picture) pixels
+		tolerance float64
+	}{
+		{"lanczos", f.Lanczos, resized, 1},
+		{"area", f.Area, resized, 1},
+		{"hue", f.Hue, func(p pixels, want picture) pixels { p.turnHue(2 * want.By); return p }, 4},
+		{"gamma", f.Gamma, func(p pixels, want picture) pixels { p.bendGamma(want.By); return p }, 0},
+	} {
+		if len(c.cases) < 3 {
+			t.Fatalf("%s: %d cases", c.name, len(c.cases))
 		}
-		if worst > 1 {
-			t.Errorf("%s: %g levels off", w.size, worst)
+		for _, want := range c.cases {
+			got := c.make(pixels{source.size, slices.Clone(source.data)}, want)
+			worst := 0.0
+			for i, w := range load(want).data {
+				worst = max(worst, math.Abs(float64(got.data[i])-float64(w)))
+			}
+			t.Logf("%s %v %v: %g levels off", c.name, want.Size, want.By, worst)
+			if worst > c.tolerance {
+				t.Errorf("%s %v %v: %g levels off, allowed %g", c.name, want.Size, want.By, worst, c.tolerance)
+			}
 		}
-	}
-}
-
-// Shrinking weighs every source pixel by the area it covers.
-func TestAreaAverage(t *testing.T) {
-	row := pixels{Size{3, 1}, []uint8{0, 0, 0, 255, 90, 90, 90, 255, 240, 240, 240, 255}}
-	got := row.resize(Size{2, 1})
-	if got.data[0] != 30 || got.data[4] != 190 { // (0 + 90/2) / 1.5, (90/2 + 240) / 1.5
-		t.Errorf("got %d and %d", got.data[0], got.data[4])
 	}
 }
 

@@ -1,7 +1,6 @@
 package dataset
 
 import (
-	"math"
 	"math/rand/v2"
 )
 
@@ -21,6 +20,7 @@ const (
 	drawFlip
 	drawPixels
 	drawLatent
+	drawHeld
 )
 
 // stream returns the random numbers of one purpose, epoch and draw. Nothing is carried from one draw to the next, which is what makes
@@ -89,39 +89,4 @@ func (p pixels) tensor() (image, alpha []float32) {
 		alpha[i] = float32(p.data[4*i+3]) / 255
 	}
 	return image, alpha
-}
-
-// recolor turns hue by up to ±8 of 180 degrees, or bends gamma by 0.95…1.05, or neither, as the trainers' colour augmentation does:
-// one of the two with probability ½.
-func (p pixels) recolor(r *rand.Rand) {
-	if r.Float64() >= 0.5 {
-		return
-	}
-	if r.Float64() < 0.5 {
-		p.turnHue((2*r.Float64() - 1) * 8 / 90 * math.Pi)
-		return
-	}
-	gamma := 0.95 + 0.1*r.Float64()
-	var table [256]uint8
-	for i := range table {
-		table[i] = uint8(255*math.Pow(float64(i)/255, gamma) + 0.5)
-	}
-	for i := range p.data {
-		if i%4 != 3 {
-			p.data[i] = table[p.data[i]]
-		}
-	}
-}
-
-// turnHue rotates colours about the grey axis by an angle in radians.
-func (p pixels) turnHue(angle float64) {
-	c, s := math.Cos(angle), math.Sin(angle)
-	same, next, last := c+(1-c)/3, (1-c)/3-s/math.Sqrt(3), (1-c)/3+s/math.Sqrt(3)
-	for i := 0; i < len(p.data); i += 4 {
-		rgb := [3]float64{float64(p.data[i]), float64(p.data[i+1]), float64(p.data[i+2])}
-		for k := range 3 {
-			v := same*rgb[k] + next*rgb[(k+1)%3] + last*rgb[(k+2)%3]
-			p.data[i+k] = uint8(min(max(v+0.5, 0), 255))
-		}
-	}
 }

@@ -12,11 +12,15 @@ type Tag struct {
 	Count int
 }
 
-// Tags counts the tags of one subset's captions (of all subsets: -1), most frequent first, equals by name.
-func (s *Set) Tags(subset int) []Tag {
+// Tags counts the tags of the folders' captions, most frequent first, equals by name. folders are patterns as for Retag; none means all.
+func (s *Set) Tags(folders ...string) ([]Tag, error) {
+	chosen, err := s.choose(folders)
+	if err != nil {
+		return nil, err
+	}
 	counts := map[string]int{}
 	for _, item := range s.Items {
-		if subset >= 0 && item.Subset != subset {
+		if !chosen[item.Subset] {
 			continue
 		}
 		for _, tag := range s.tagsOf(item) {
@@ -28,7 +32,7 @@ func (s *Set) Tags(subset int) []Tag {
 		tags = append(tags, Tag{name, n})
 	}
 	slices.SortFunc(tags, func(a, b Tag) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Name, b.Name)) })
-	return tags
+	return tags, nil
 }
 
 // tagsOf splits the first line of an item's caption.

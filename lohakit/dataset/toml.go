@@ -43,9 +43,7 @@ func LoadTOML(path string) (*Set, error) {
 		return nil, fault.New(fault.Invalid, "load dataset", path, "%w", err)
 	}
 	for _, sub := range set.planned {
-		if err := set.addSubset(sub); err != nil {
-			return nil, err
-		}
+		set.addSubset(sub)
 	}
 	return set, set.finish(path)
 }
@@ -107,7 +105,8 @@ func parseTOML(text, dir string) (*Set, error) {
 
 func sameArrangement(a, b Options) bool {
 	return a.Resolution == b.Resolution && a.BatchSize == b.BatchSize && a.NoBuckets == b.NoBuckets && a.NoUpscale == b.NoUpscale &&
-		a.MinBucket == b.MinBucket && a.MaxBucket == b.MaxBucket && a.BucketStep == b.BucketStep
+		a.MinBucket == b.MinBucket && a.MaxBucket == b.MaxBucket && a.BucketStep == b.BucketStep &&
+		a.Validation == b.Validation && a.ValidationSeed == b.ValidationSeed
 }
 
 // tables returns a list of tables, however the file wrote it.
@@ -154,7 +153,7 @@ func (s *Set) apply(table map[string]any, o *Options, sub *Subset, level string)
 }
 
 // idleKeys are kohya's keys that are read by nothing here: caching is by content, resampling and bf16 are not chosen per dataset.
-var idleKeys = []string{"cache_info", "resize_interpolation", "validation_split", "validation_seed", "face_crop_aug_range", "custom_attributes",
+var idleKeys = []string{"cache_info", "resize_interpolation", "face_crop_aug_range", "custom_attributes",
 	"skip_image_resolution", "network_multiplier"}
 
 // into sets *to from a value of one of the file's types.
@@ -200,7 +199,14 @@ var datasetKeys = map[string]func(o *Options, v any) error{
 	"bucket_reso_steps": func(o *Options, v any) error { return into(&o.BucketStep, v) },
 	"bucket_no_upscale": func(o *Options, v any) error { return into(&o.NoUpscale, v) },
 	"enable_bucket":     func(o *Options, v any) error { var on bool; err := into(&on, v); o.NoBuckets = !on; return err },
-	"resolution":        resolution,
+	"validation_split":  func(o *Options, v any) error { return into(&o.Validation, v) },
+	"validation_seed": func(o *Options, v any) error {
+		var seed int
+		err := into(&seed, v)
+		o.ValidationSeed = uint64(seed)
+		return err
+	},
+	"resolution": resolution,
 }
 
 func resolution(o *Options, v any) error {

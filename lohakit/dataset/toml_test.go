@@ -1,7 +1,6 @@
 package dataset
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -79,45 +78,4 @@ func FuzzTOML(f *testing.F) {
 			t.Error("no subsets and no error")
 		}
 	})
-}
-
-// Edits change what they say, are taken back one by one, and are written to the files.
-func TestEdits(t *testing.T) {
-	dir := fill(t)
-	set, err := Load(dir, Options{Resolution: Square(64)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := set.ReplaceTag("dress", "gown"); n != 1 {
-		t.Errorf("%d captions had the tag", n)
-	}
-	if n := set.AddTag("fanart", 1); n != 2 {
-		t.Errorf("%d captions got the tag", n)
-	}
-	if got := set.Items[1].Caption; got != "fanart, Euphyllia, gown, smile\nsecond line" {
-		t.Errorf("caption %q", got)
-	}
-	if n := set.Undo(); n != 2 {
-		t.Errorf("took back %d", n)
-	}
-	if set.RemoveTag("no such tag") != 0 || set.Undo() != 1 || set.Undo() != 0 || set.Items[1].Caption != "Euphyllia, dress, smile\nsecond line" {
-		t.Errorf("after undoing all: %q", set.Items[1].Caption)
-	}
-	if set.RemoveTag("by kantoku") != 1 {
-		t.Error("tag of class tokens not found")
-	}
-	if _, err := set.WriteCaptions(); err == nil {
-		t.Error("an empty caption was written")
-	}
-	set.Undo()
-	set.ReplaceTag("hat", "cap")
-	if n, err := set.WriteCaptions(); n != 1 || err != nil {
-		t.Errorf("wrote %d: %v", n, err)
-	}
-	if text, _ := os.ReadFile(filepath.Join(dir, "3_Euphyllia", "b.txt")); string(text) != "Euphyllia, cap\n" {
-		t.Errorf("file holds %q", text)
-	}
-	if tags := set.Tags(-1); tags[0] != (Tag{"Euphyllia", 2}) {
-		t.Errorf("tags %v", tags)
-	}
 }
