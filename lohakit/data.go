@@ -2,44 +2,105 @@ package lohakit
 
 import (
 	"fmt"
-	"html"
-	"image"
+	"path/filepath"
 	"strings"
-
-	"golang.org/x/image/draw"
 
 	"github.com/lohakit/notebook/lohakit/chart"
 	"github.com/lohakit/notebook/lohakit/dataset"
 	"github.com/lohakit/notebook/lohakit/fault"
 )
 
-// Data is a dataset of images and captions.
+// Data is a dataset of images and captions. Its tags are edited by AddTag, RemoveTag, ReplaceTag, DedupeTags, SortTags and Retag, whose
+// Undo takes the last edit back; WriteCaptions makes edits lasting, and Undo restores the files.
 type Data struct{ *dataset.Set }
 
-// Load reads a folder in kohya's form: dir/N_name/*.png beside *.txt, N being how often an epoch shows each image. Every image is decoded
-// once, so that a bad file is named now and not in the middle of a training.
-func Load(dir string) (*Data, error) {
-	s, err := dataset.Load(dir, dataset.Options{})
-	if err != nil {
+// DataOptions is how a dataset is read; the zero value of each field is its default. A training sets all but Regularization and Limits by
+// its Config.
+type DataOptions = dataset.Options
+
+// Load reads a folder in kohya's form, dir/N_name/*.png beside *.txt, N being how often an epoch shows each image; or a dataset TOML of
+// kohya's trainer. Every image is decoded once, so that all bad files are named now and none stops a training. At most one
+// DataOptions may be given: DataOptions{Regularization: "reg"} adds regularization images.
+func Load(path string, options ...DataOptions) (*Data, error) {
+	var o DataOptions
+	if len(options) > 0 {
+		o = options[0]
+	}
+	if strings.EqualFold(filepath.Ext(path), ".toml") {
+		if len(options) > 0 {
+			return nil, fault.New(fault.Invalid, "load dataset", path, "a dataset file brings its own options").Fix("leave the DataOptions out")
+		}
+		return checked(dataset.LoadTOML(path))
+	}
+	return checked(dataset.Load(path, o))
+}
+
+// LoadTree reads folders of images at any depth and balances them: every folder is seen as often as its siblings, whatever number of images
+// it holds, unless weights say otherwise.
+func LoadTree(root string, weights ...dataset.Weight) (*Data, error) {
+	return checked(dataset.LoadTree(root, weights, DataOptions{}))
+}
+
+// checked decodes every image of a set that was read, in which err has already named some files.
+func checked(s *dataset.Set, err error) (*Data, error) {
+	if s == nil {
 		return nil, err
 	}
 	l := newLive()
-	err = s.Check(Context(), func(done, total int) { l.bar(done, total, fmt.Sprintf("checking image %d of %d", done, total)) })
+	decodeErr := s.Check(Context(), func(done, total int) { l.bar(done, total, fmt.Sprintf("checking image %d of %d", done, total)) })
 	l.end("")
+	if decodeErr != nil { // which names what err does, and more
+		err = decodeErr
+	}
 	if err != nil {
 		return nil, err
 	}
 	return &Data{s}, nil
 }
 
-// MIMEBundle shows the dataset in one line.
-func (d *Data) MIMEBundle() map[string]any { return map[string]any{"text/plain": d.String()} }
+// MIMEBundle shows the dataset in one line, and what was passed over.
+func (d *Data) MIMEBundle() map[string]any {
+	lines := append([]string{d.String()}, d.Warnings...)
+	return map[string]any{"text/plain": strings.Join(lines, "\nnote: ")}
+}
 
-// Tags charts how many images have each of the n most frequent tags.
-func (d *Data) Tags(n int) (Picture, error) {
+// For returns the dataset as a training by c sees it: its buckets, repeats and held-out images, for Plan, Buckets and Thumbnails.
+func (d *Data) For(c Config) (*Data, error) {
+	s, err := d.With(c.Dataset())
+	if err != nil {
+		return nil, err
+	}
+	return &Data{s}, nil
+}
+
+// Plan is what a training by c will do, before it starts: what an epoch draws from every folder, how that falls into buckets, and how many
+// steps and epochs it makes.
+func (d *Data) Plan(c Config) (Plan, error) {
+	s, err := d.With(c.Dataset())
+	if err != nil {
+		return Plan{}, err
+	}
+	return Plan{s.Plan(c.Steps, c.Epochs, c.GradAccumulation)}, nil
+}
+
+// Plan is a plan of training steps, shown as a table.
+type Plan struct{ dataset.Plan }
+
+// MIMEBundle is the plan as text.
+func (p Plan) MIMEBundle() map[string]any { return map[string]any{"text/plain": p.String()} }
+
+// Tags charts how many images have each of the n most frequent tags, of the folders whose names match a pattern ("*fanart*"); without one,
+// of all.
+func (d *Data) Tags(n int, folders ...string) (Picture, error) {
+	if n < 1 {
+		return Picture{}, fault.New(fault.Invalid, "chart tags", "n", "%d tags", n).Fix("use 1 or more")
+	}
+	tags, err := d.Set.Tags(folders...)
+	if err != nil {
+		return Picture{}, err
+	}
 	var labels []string
 	var counts chart.Series
-	tags := d.Set.Tags(-1)
 	for i, t := range tags[:min(n, len(tags))] {
 		labels = append(labels, t.Name)
 		counts.X, counts.Y = append(counts.X, float64(i)), append(counts.Y, float64(t.Count))
@@ -48,55 +109,15 @@ func (d *Data) Tags(n int) (Picture, error) {
 	return Picture{img, fmt.Sprintf("the %d most frequent of %d tags", len(labels), len(tags))}, err
 }
 
-// thumbnail is the side of a thumbnail, in pixels.
-const thumbnail = 128
-
-// Gallery is images of a dataset with their captions.
-type Gallery struct {
-	images   []image.Image
-	captions []string
-}
-
-// Thumbnails shows n images of the dataset, evenly spread over its folders, each with its size, bucket and caption.
-func (d *Data) Thumbnails(n int) (Gallery, error) {
-	if n < 1 {
-		return Gallery{}, fault.New(fault.Invalid, "show thumbnails", "n", "%d images", n).Fix("use 1 or more")
+// Buckets charts how many samples of an epoch fall into each bucket. Buckets depend on the resolution of the training: see For.
+func (d *Data) Buckets() (Picture, error) {
+	var labels []string
+	var samples chart.Series
+	buckets := d.Set.Buckets()
+	for i, b := range buckets {
+		labels = append(labels, b.Size.String())
+		samples.X, samples.Y = append(samples.X, float64(i)), append(samples.Y, float64(b.Samples))
 	}
-	n = min(n, len(d.Items))
-	var g Gallery
-	for i := range n {
-		item := d.Items[i*len(d.Items)/n]
-		img, err := d.Options.Limits.Decode(item.Path)
-		if err != nil {
-			return g, err
-		}
-		b := img.Bounds()
-		scale := min(float64(thumbnail)/float64(b.Dx()), float64(thumbnail)/float64(b.Dy()))
-		small := image.NewRGBA(image.Rect(0, 0, max(1, int(float64(b.Dx())*scale)), max(1, int(float64(b.Dy())*scale))))
-		draw.CatmullRom.Scale(small, small.Rect, img, b, draw.Src, nil)
-		g.images = append(g.images, small)
-		g.captions = append(g.captions, fmt.Sprintf("%s × %d · %d×%d · %s", d.Subsets[item.Subset].Name(), item.Repeats, item.Size.W, item.Size.H, item.Caption))
-	}
-	return g, nil
-}
-
-// MIMEBundle is the gallery with captions as HTML, and without them as one PNG.
-func (g Gallery) MIMEBundle() map[string]any {
-	const columns = 8
-	rows := (len(g.images) + columns - 1) / columns
-	sheet := image.NewRGBA(image.Rect(0, 0, min(len(g.images), columns)*thumbnail, rows*thumbnail))
-	var b strings.Builder
-	b.WriteString(`<div style="display:flex;flex-wrap:wrap;gap:8px">`)
-	for i, img := range g.images {
-		at := image.Pt(i%columns*thumbnail, i/columns*thumbnail)
-		draw.Draw(sheet, img.Bounds().Add(at), img, image.Point{}, draw.Src)
-		fmt.Fprintf(&b, `<figure style="margin:0;width:%dpx">%s<figcaption style="font-size:70%%;line-height:1.2">%s</figcaption></figure>`,
-			thumbnail, embed(img, g.captions[i]), html.EscapeString(g.captions[i]))
-	}
-	b.WriteString("</div>")
-	bundle := map[string]any{"text/html": b.String(), "text/plain": strings.Join(g.captions, "\n")}
-	if png, err := chart.PNG(sheet); err == nil {
-		bundle["image/png"] = png
-	}
-	return bundle
+	img, err := chart.Bars(chart.Look{Title: fmt.Sprintf("buckets at %s", d.Options.Resolution), Y: "samples per epoch"}, labels, samples)
+	return Picture{img, fmt.Sprintf("%d buckets; the images' width/height is off by %.3f on average", len(buckets), d.AspectError())}, err
 }

@@ -70,6 +70,15 @@ func (l *live) put(markup func() string, text string) {
 	}
 }
 
+// note prints lines that stay.
+func (l *live) note(text string) {
+	if l.id != "" {
+		gonbui.DisplayHTML("<pre>" + html.EscapeString(text) + "</pre>")
+	} else if l.terminal {
+		fmt.Fprintln(os.Stderr, text)
+	}
+}
+
 // end leaves one last line, or nothing.
 func (l *live) end(text string) {
 	l.put(func() string {

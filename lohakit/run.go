@@ -47,13 +47,18 @@ func (m *Model) Resume(data *Data, path string) (*Run, error) {
 	return &Run{Run: r, base: m}, nil
 }
 
-// MIMEBundle shows what is trained and how far it is.
+// MIMEBundle shows what is trained, how far it is, and the plan of its steps.
 func (r *Run) MIMEBundle() map[string]any {
-	return map[string]any{"text/plain": fmt.Sprintf("%s: %s %d/%d, %s parameters in %d modules; step %d of %d (%s)", r.base.Name,
-		r.Config.Kind, r.Config.Dim, r.Config.ConvDim, count(r.Adapter.Size()), len(r.Adapter.Names()), r.Done(), r.Total(), r.Config.Name())}
+	return map[string]any{"text/plain": r.String() + "\n\n" + r.Plan().String()}
 }
 
-// Step makes n training steps, showing a progress bar, the loss curve, the speed and the time left. Interrupting the cell pauses: the
+// String tells what is trained and how far it is in one line.
+func (r *Run) String() string {
+	return fmt.Sprintf("%s: %s %d/%d, %s parameters in %d modules; step %d of %d (%s)", r.base.Name,
+		r.Config.Kind, r.Config.Dim, r.Config.ConvDim, count(r.Adapter.Size()), len(r.Adapter.Names()), r.Done(), r.Total(), r.Config.Name())
+}
+
+// Step makes n training steps, showing the plan before the first one, a progress bar, the loss curve, the speed and the time left. Interrupting the cell pauses: the
 // steps made are kept, and Step may be called again to go on.
 func (r *Run) Step(n int) error {
 	l := newLive()
@@ -61,6 +66,9 @@ func (r *Run) Step(n int) error {
 	var drawn time.Time
 	var last train.Status
 	from := r.Done()
+	if from == 0 {
+		l.note(r.Plan().String())
+	}
 	err := r.Run.Step(Context(), n, func(s train.Status) {
 		last = s
 		done, total := s.Step, s.Total

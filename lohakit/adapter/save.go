@@ -24,7 +24,15 @@ func (a *Adapter) Save(path string, metadata map[string]string) error {
 	}
 	all := a.header()
 	maps.Copy(all, metadata)
-	all["sshs_model_hash"] = contentHash(list)
+	maps.DeleteFunc(all, func(key, _ string) bool { return strings.HasPrefix(key, "sshs_") })
+	legacy, sum, err := hashes(list, all)
+	if err != nil {
+		return err
+	}
+	all["sshs_model_hash"] = sum
+	if legacy != "" {
+		all["sshs_legacy_hash"] = legacy
+	}
 	return checkpoint.Write(path, list, all)
 }
 
@@ -70,14 +78,35 @@ func (a *Adapter) Tensors() ([]checkpoint.Tensor, error) {
 	return list, nil
 }
 
-// contentHash is what web UIs know an adapter by: the SHA-256 of everything after the header, in hexadecimal.
-func contentHash(list []checkpoint.Tensor) string {
-	byName := slices.SortedFunc(slices.Values(list), func(x, y checkpoint.Tensor) int { return strings.Compare(x.Name, y.Name) })
-	h := sha256.New()
-	for _, t := range byName {
-		h.Write(t.Data)
+// hashes are what web UIs know an adapter by. sum is the SHA-256 of everything after the header. legacy is the beginning of the SHA-256 of
+// 64 KiB at 1 MiB of the file as it would be with only the ss_ keys in its header, whose length decides where in the tensors that is;
+// "" if the header reaches so far, for then the hash depends on the order of its keys, which is random.
+func hashes(list []checkpoint.Tensor, metadata map[string]string) (legacy, sum string, err error) {
+	lasting := maps.Clone(metadata)
+	maps.DeleteFunc(lasting, func(key, _ string) bool { return !strings.HasPrefix(key, "ss_") })
+	size, err := checkpoint.Size(list, lasting)
+	if err != nil {
+		return "", "", err
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	byName := slices.SortedFunc(slices.Values(list), func(x, y checkpoint.Tensor) int { return strings.Compare(x.Name, y.Name) })
+	at := int(size)
+	for _, t := range byName {
+		at -= len(t.Data)
+	}
+	inHeader := at > 1<<20
+	part, whole := sha256.New(), sha256.New()
+	for _, t := range byName {
+		whole.Write(t.Data)
+		from, to := max(at, 1<<20), min(at+len(t.Data), 1<<20+1<<16)
+		if from < to {
+			part.Write(t.Data[from-at : to-at])
+		}
+		at += len(t.Data)
+	}
+	if !inHeader {
+		legacy = hex.EncodeToString(part.Sum(nil))[:8]
+	}
+	return legacy, hex.EncodeToString(whole.Sum(nil)), nil
 }
 
 func (a *Adapter) precision() checkpoint.DType {
@@ -90,26 +119,46 @@ func (a *Adapter) precision() checkpoint.DType {
 // header is the part of kohya's metadata that follows from the adapter itself.
 func (a *Adapter) header() map[string]string {
 	s := a.Spec
+	module := "lycoris.kohya"
+	if s.Kind == LoRA && s.ConvDim == 0 && s.preset() == "attn-mlp" {
+		module = "networks.lora"
+	}
+	args, _ := json.Marshal(s.networkArgs()) // strings cannot fail
+	return map[string]string{
+		"ss_network_module":     module,
+		"ss_network_dim":        strconv.Itoa(s.Dim),
+		"ss_network_alpha":      number(s.Alpha),
+		"ss_network_args":       string(args),
+		"ss_base_model_version": "sd_v1",
+		"ss_v2":                 "False",
+	}
+}
+
+// networkArgs are LyCORIS' names for what differs from its defaults.
+func (s Spec) networkArgs() map[string]string {
 	args := map[string]string{"algo": string(s.Kind), "preset": s.preset()}
 	if s.ConvDim > 0 {
 		args["conv_dim"] = strconv.Itoa(s.ConvDim)
 		args["conv_alpha"] = number(s.ConvAlpha)
 	}
+	if s.Factor > 0 {
+		args["factor"] = strconv.Itoa(s.Factor)
+	}
+	for key, p := range map[string]float64{"rank_dropout": s.RankDropout, "module_dropout": s.ModuleDropout} {
+		if p > 0 {
+			args[key] = number(p)
+		}
+	}
 	for key, on := range map[string]bool{"use_tucker": s.Tucker, "dora_wd": s.DoRA, "rs_lora": s.RSLoRA, "train_norm": s.TrainNorm,
-		"decompose_both": s.DecomposeBoth, "full_matrix": s.FullMatrix} {
+		"decompose_both": s.DecomposeBoth, "full_matrix": s.FullMatrix, "rank_dropout_scale": s.RankDropoutScale} {
 		if on {
 			args[key] = "True"
 		}
 	}
-	text, _ := json.Marshal(args) // strings cannot fail
-	return map[string]string{
-		"ss_network_module":     "lycoris.kohya",
-		"ss_network_dim":        strconv.Itoa(s.Dim),
-		"ss_network_alpha":      number(s.Alpha),
-		"ss_network_args":       string(text),
-		"ss_base_model_version": "sd_v1",
-		"ss_v2":                 "False",
+	if s.DoRA && s.DoRAOnInput {
+		args["wd_on_out"] = "False"
 	}
+	return args
 }
 
 func number(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }

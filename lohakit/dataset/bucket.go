@@ -125,13 +125,17 @@ type Bucket struct {
 	Batches int // ⌈Samples / BatchSize⌉: the last batch of every bucket may be short
 }
 
-// AspectError returns how far the images' width/height is from their bucket's, the mean of the absolute differences: what is cut off.
+// AspectError returns how far the trained images' width/height is from their bucket's, the mean of the absolute differences: a measure of
+// what is cut off.
 func (s *Set) AspectError() float64 {
-	sum := 0.0
+	sum, n := 0.0, 0
 	for _, item := range s.Items {
-		sum += math.Abs(ratio(item.Bucket.W, item.Bucket.H) - ratio(item.Size.W, item.Size.H))
+		if item.Repeats > 0 {
+			sum += math.Abs(ratio(item.Bucket.W, item.Bucket.H) - ratio(item.Size.W, item.Size.H))
+			n++
+		}
 	}
-	return sum / float64(max(1, len(s.Items)))
+	return sum / float64(max(1, n))
 }
 
 // Buckets returns the buckets that hold training images, sorted by size.

@@ -32,6 +32,7 @@ type Captions struct {
 
 var wildcard = regexp.MustCompile(`\{([^}]+)\}`)
 
+// complete fills in defaults.
 func (c Captions) complete() (Captions, error) {
 	if c.Extension == "" {
 		c.Extension = "txt"
@@ -45,8 +46,13 @@ func (c Captions) complete() (Captions, error) {
 	if c.TokenWarmupMin == 0 {
 		c.TokenWarmupMin = 1
 	}
-	bad := func(field string, value any, want string) (Captions, error) {
-		return c, fault.New(fault.Invalid, "load dataset", field, "%v has no meaning", value).Fix("use %s", want)
+	return c, c.Check()
+}
+
+// Check returns the first field whose value has no meaning, in one sentence with what to use instead.
+func (c Captions) Check() error {
+	bad := func(field string, value any, want string) error {
+		return fault.New(fault.Invalid, "process captions", field, "%v has no meaning", value).Fix("use %s", want)
 	}
 	switch {
 	case !(c.Dropout >= 0 && c.Dropout <= 1):
@@ -64,7 +70,7 @@ func (c Captions) complete() (Captions, error) {
 	case strings.ContainsAny(c.Extension, "/\\"):
 		return bad("Extension", c.Extension, `".txt" or another file extension`)
 	}
-	return c, nil
+	return nil
 }
 
 // Varies reports whether two draws of one caption can differ, so that text embeddings must not be computed once for all.

@@ -18,6 +18,7 @@ type Model struct {
 	Text     *Params
 	VAE      *Params
 	Metadata map[string]string // of the file it came from; Save writes it again
+	Path     string            // the file or folder it came from; "" for one that was made
 
 	mu       sync.Mutex
 	programs map[string]*xla.Program

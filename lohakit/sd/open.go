@@ -32,7 +32,7 @@ func OpenWithVAE(path, vaePath string, opts ...checkpoint.Option) (*Model, error
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{Metadata: f.Metadata}
+	m := &Model{Metadata: f.Metadata, Path: path}
 	m.Config.Prediction = told.prediction
 
 	if m.UNet, err = readPart(f, checkpoint.UNet, path, "choose a whole checkpoint"); err != nil {

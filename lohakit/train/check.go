@@ -22,6 +22,9 @@ func (c Config) Check() error {
 	if err := c.Spec.Check(); err != nil {
 		return err
 	}
+	if err := c.Captions.Check(); err != nil {
+		return err
+	}
 	inf := math.MaxFloat64
 	for _, l := range []limit{
 		{"LR", c.LR, math.SmallestNonzeroFloat64, 1e3, "use 2e-4 (the default) or any value above 0"},
@@ -49,8 +52,8 @@ func (c Config) Check() error {
 		{"Resolution", float64(c.Resolution), 8, 8192, "use 512 (the default), or the size the base model was trained at"},
 		{"PriorLoss", c.PriorLoss, 0, 1e6, "use 1 (the default)"},
 		{"ClipSkip", float64(c.ClipSkip), 1, 1e3, "use 1 (the default) or 2"},
-		{"TagDropout", c.TagDropout, 0, 1, "use a probability from 0 to 1"},
-		{"Dropout", c.Dropout, 0, 1, "use a probability from 0 to 1"},
+		{"Height", float64(c.Height), 0, 8192, "use 0 (the same as Resolution) or a size in pixels"},
+		{"Validation", c.Validation, 0, 1 - 1e-9, "use 0 (none) or a share such as 0.1"},
 		{"MinTimestep", float64(c.MinTimestep), 0, sd.Timesteps - 1, "use 0 (the default)"},
 		{"MaxTimestep", float64(c.MaxTimestep), float64(c.MinTimestep) + 1, sd.Timesteps, "use 1000 (the default), above MinTimestep"},
 		{"HuberC", c.HuberC, math.SmallestNonzeroFloat64, 1e6, "use 0.1 (the default)"},

@@ -18,7 +18,8 @@ import (
 // again. Fields keep the trainers' names. Of the values, "card" marks those that the model card of LyCORIS-experiments states, "tool"
 // those that the program which wrote its configurations leaves at its defaults.
 type Config struct {
-	adapter.Spec // what is trained: Kind, Dim, Alpha, ConvDim, ConvAlpha … (card: LoHa 8/4, alpha 1)
+	adapter.Spec     // what is trained: Kind, Dim, Alpha, ConvDim, ConvAlpha … (card: LoHa 8/4, alpha 1)
+	dataset.Captions // what becomes of a caption at each draw: Shuffle, KeepTokens, Dropout, TagDropout … (tool: nothing)
 
 	// How fast it learns.
 	LR               float64 // learning rate, above 0; 2e-4 (card); 1 for the optimizers that find their own step size
@@ -49,29 +50,28 @@ type Config struct {
 	GradAccumulation int     // batches whose gradients are averaged into one step; 1 (tool)
 
 	// How long, on what.
-	Steps        int     // optimizer steps in all; 6000 (card: where it judges characters); 0 counts Epochs
-	Epochs       int     // passes over the dataset when Steps is 0; 1 (tool)
-	BatchSize    int     // samples per step; 8 (the card's author's later configurations)
-	Resolution   int     // side in pixels of the square whose area a bucket may have; 512 (card)
-	MinBucket    int     // shortest bucket side in pixels; 0 stands for 320 (tool) in proportion to Resolution / 512
-	MaxBucket    int     // longest bucket side in pixels; 0 stands for 960 (tool) in proportion
-	BucketStep   int     // bucket sides are multiples of it, pixels; 0 stands for 64 (tool) in proportion, at least 8
-	NoBuckets    bool    // cut every image to Resolution × Resolution; false (tool)
-	NoUpscale    bool    // never enlarge an image; false (tool)
-	Flip         bool    // mirror half of the draws; false (tool)
-	Color        bool    // vary colours; false (tool)
-	RandomCrop   bool    // cut random parts; false (tool)
-	PriorLoss    float64 // weight of regularization images in the loss, 0…; 1 (tool)
-	LatentsMean  bool    // train on the mean of the encoder's distribution; false: on one draw from it (tool)
-	LatentsCache string  // folder where encoded images are kept for later runs; none
-	Seed         uint64  // of weights, order, noise and captions; 23 (tool)
-	MixedBF16    bool    // compute in bfloat16, keep trained weights in float32; false
-	MaxTokens    int     // tokens of a caption that are read: 75, 150 or 225; 150 (tool)
-	ClipSkip     int     // text encoder layer counted from the end, 1…; 1 (card)
-	KeepTokens   int     // tags at the front that are never shuffled; 0 (tool)
-	Shuffle      bool    // shuffle tags at each draw; false (tool)
-	TagDropout   float64 // probability that a tag is left out, 0…1; 0 (tool)
-	Dropout      float64 // probability that a whole caption is left out, 0…1; 0 (tool)
+	Steps          int     // optimizer steps in all; 6000 (card: where it judges characters); 0 counts Epochs
+	Epochs         int     // passes over the dataset when Steps is 0; 1 (tool)
+	BatchSize      int     // samples per step; 8 (the card's author's later configurations)
+	Resolution     int     // side in pixels of the square whose area a bucket may have; 512 (card)
+	Height         int     // that area's height where it is not square, Resolution then being its width; 0 stands for Resolution (tool)
+	MinBucket      int     // shortest bucket side in pixels; 0 stands for 320 (tool) in proportion to Resolution / 512
+	MaxBucket      int     // longest bucket side in pixels; 0 stands for 960 (tool) in proportion
+	BucketStep     int     // bucket sides are multiples of it, pixels; 0 stands for 64 (tool) in proportion, at least 8
+	NoBuckets      bool    // cut every image to Resolution × Resolution; false (tool)
+	NoUpscale      bool    // never enlarge an image; false (tool)
+	Flip           bool    // mirror half of the draws; false (tool)
+	Color          bool    // vary colours; false (tool)
+	RandomCrop     bool    // cut random parts; false (tool)
+	Validation     float64 // share of every folder's images that is held out, for Validate, 0 ≤ share < 1; 0 (tool)
+	ValidationSeed uint64  // of which images these are; 0 stands for Seed
+	PriorLoss      float64 // weight of regularization images in the loss, 0…; 1 (tool)
+	LatentsMean    bool    // train on the mean of the encoder's distribution; false: on one draw from it (tool)
+	LatentsCache   string  // folder where encoded images are kept for later runs; none
+	Seed           uint64  // of weights, order, noise and captions; 23 (tool)
+	MixedBF16      bool    // compute in bfloat16, keep trained weights in float32; false
+	MaxTokens      int     // tokens of a caption that are read: 75, 150 or 225; 150 (tool)
+	ClipSkip       int     // text encoder layer counted from the end, 1…; 1 (card)
 
 	// What it learns.
 	VPrediction     bool    // train v although the model's file does not say that it predicts v; false
@@ -122,13 +122,21 @@ func Default() Config {
 // Dataset returns the options with which this configuration reads a dataset.
 func (c Config) Dataset() dataset.Options {
 	return dataset.Options{
-		Resolution: dataset.Square(c.Resolution), BatchSize: c.BatchSize, NoBuckets: c.NoBuckets, NoUpscale: c.NoUpscale,
-		MinBucket: c.MinBucket, MaxBucket: c.MaxBucket, BucketStep: c.BucketStep, Seed: c.Seed,
+		Resolution: c.area(), BatchSize: c.BatchSize, NoBuckets: c.NoBuckets, NoUpscale: c.NoUpscale,
+		MinBucket: c.MinBucket, MaxBucket: c.MaxBucket, BucketStep: c.BucketStep, Seed: c.Seed, Validation: c.Validation, ValidationSeed: c.ValidationSeed,
 		Subset: dataset.Subset{
 			Flip: c.Flip, Color: c.Color, RandomCrop: c.RandomCrop, AlphaMask: c.AlphaMask, MaskDir: c.MaskDir,
-			Captions: dataset.Captions{KeepTokens: c.KeepTokens, Shuffle: c.Shuffle, TagDropout: c.TagDropout, Dropout: c.Dropout},
+			Captions: c.Captions,
 		},
 	}
+}
+
+// area is the size whose area a bucket may have.
+func (c Config) area() dataset.Size {
+	if c.Height == 0 {
+		return dataset.Square(c.Resolution)
+	}
+	return dataset.Size{W: c.Resolution, H: c.Height}
 }
 
 // schedule returns the learning-rate schedule over a number of steps.

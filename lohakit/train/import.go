@@ -7,12 +7,12 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/BurntSushi/toml"
 
 	"github.com/lohakit/notebook/lohakit/adapter"
+	"github.com/lohakit/notebook/lohakit/checkpoint"
 	"github.com/lohakit/notebook/lohakit/fault"
 )
 
@@ -25,13 +25,29 @@ type Imported struct {
 	Dataset    string   // dataset TOML, instead of the folders
 	Notes      []string // every field that is unknown or has no effect here, one sentence each
 
-	lycoris bool // the network is LyCORIS', not the trainer's own
+	lycoris bool    // the network is LyCORIS', not the trainer's own
+	warmup  float64 // share of all steps
 }
 
-// Import reads a training configuration from a file of another program: LoRA_Easy_Training_Scripts (the flat JSON of the model card's
-// experiments), kohya's config_file (TOML), or the kohya_ss GUI (JSON). Fields are recognised by name; what is not is named in
-// Notes. Values out of range are the errors of Config.Check.
+// Import reads how an adapter is or was trained from a file of another program: LoRA_Easy_Training_Scripts (the flat JSON of the model
+// card's experiments), kohya's config_file (TOML), the kohya_ss GUI (JSON), or the header of an adapter (.safetensors; see
+// ImportHeader). Fields are recognised by name; what is unknown or has no effect is named in Notes. A value that this package cannot follow
+// is an error that names it, and so are those that Config.Check refuses.
 func Import(path string) (Imported, error) {
+	if strings.HasSuffix(path, ".safetensors") {
+		f, err := checkpoint.Open(path)
+		if err != nil {
+			return Imported{}, err
+		}
+		defer f.Close()
+		in, err := ImportHeader(f.Metadata)
+		if _, exact := f.Metadata["lohakit.config"]; !exact { // what older LyCORIS did by default, and no header tells
+			in.Config.Tucker = slices.ContainsFunc(f.Names(), func(name string) bool {
+				return strings.HasSuffix(name, ".hada_t1") || strings.HasSuffix(name, ".lora_mid.weight") || strings.HasSuffix(name, ".lokr_t2")
+			})
+		}
+		return in, importFault(path, err)
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return Imported{}, fault.New(fault.NotExist, "import configuration", path, "there is no such file").Fix("check the path")
@@ -45,39 +61,56 @@ func Import(path string) (Imported, error) {
 		return Imported{}, fault.New(fault.IO, "import configuration", path, "%w", err).Fix("check that it can be read")
 	}
 	in, err := parseImport(data)
-	if err != nil {
-		return Imported{}, fault.New(fault.Invalid, "import configuration", path, "%w", err)
+	return in, importFault(path, err)
+}
+
+// importFault says in which file a fault is.
+func importFault(path string, err error) error {
+	if err == nil {
+		return nil
 	}
-	return in, nil
+	return fault.New(fault.Invalid, "import configuration", path, "%w", err)
 }
 
 // parseImport brings every format to the option names of kohya's trainer, and reads those.
 func parseImport(data []byte) (Imported, error) {
+	in := kohyaDefaults()
 	options := map[string]any{}
-	in := Imported{Config: Default()}
-	in.Config.Tucker = false
+	var err error
 	if trimmed := bytes.TrimSpace(data); len(trimmed) > 0 && trimmed[0] == '{' {
 		if err := json.Unmarshal(data, &options); err != nil {
 			return in, fmt.Errorf("is not JSON: %w", err)
 		}
 		switch {
 		case has(options, "img_folder", "net_dim", "base_model"):
-			in.Config.Tucker = true // LyCORIS of that time gave convolutions a core unless told otherwise
-			options = rename(options, fromEasyScripts, easyScriptsOnly)
-			easyScripts(options)
+			options = in.easyScripts(options)
 		case has(options, "LoRA_type", "pretrained_model_name_or_path"):
-			gui(options)
-			options = rename(options, fromGUI, guiOnly)
+			options, err = gui(options)
 		default:
-			return in, fmt.Errorf("is not a configuration of LoRA_Easy_Training_Scripts or of the kohya_ss GUI")
+			err = fmt.Errorf("is not a configuration of LoRA_Easy_Training_Scripts or of the kohya_ss GUI")
 		}
-	} else if err := decodeFlat(string(data), options); err != nil {
-		return in, err
+	} else {
+		err = decodeFlat(string(data), options)
 	}
-	if err := in.read(options); err != nil {
-		return in, err
+	if err == nil {
+		err = in.read(options)
 	}
-	return in, in.Config.Check()
+	if err == nil {
+		err = in.Config.Check()
+	}
+	return in, err
+}
+
+// kohyaDefaults is what holds where a file is silent: the defaults of kohya's trainer, which differ from this package's.
+func kohyaDefaults() Imported {
+	c := Default()
+	c.Dim, c.Tucker = 4, false
+	c.LR, c.Steps, c.BatchSize, c.MaxTokens, c.StateBlock, c.SaveDType = 2e-6, 1600, 1, 75, 256, "fp32"
+	c.NoBuckets, c.MinBucket, c.MaxBucket, c.BucketStep = true, 256, 1024, 64
+	c.Extension = ".caption"
+	in := Imported{Config: c}
+	in.optimizer("AdamW")
+	return in
 }
 
 // decodeFlat reads TOML whose tables only group the options, as kohya's config_file.
@@ -119,6 +152,9 @@ func rename(options map[string]any, names map[string]string, own []string) map[s
 func (in *Imported) read(options map[string]any) error {
 	c := &in.Config
 	in.lycoris = options["network_module"] == "lycoris.kohya" || options["network_module"] == "locon.locon_kohya"
+	if options["network_module"] == "locon.locon_kohya" {
+		c.Tucker = false // which LyCORIS had from 0.1.0 on
+	}
 	if !in.lycoris {
 		c.Kind, c.Preset, c.ConvDim, c.Tucker = adapter.LoRA, "attn-mlp", 0, false
 	} else if !set(options["network_args"]) {
@@ -128,14 +164,14 @@ func (in *Imported) read(options map[string]any) error {
 		delete(options, "max_train_steps")
 		c.Steps = 0
 	}
-	for _, name := range append([]string{"network_dim", "network_alpha"}, slices.Sorted(maps.Keys(options))...) {
+	for _, name := range append(slices.Clone(importFirst), slices.Sorted(maps.Keys(options))...) {
 		v := options[name]
 		apply, known := imports[name]
+		delete(options, name) // those of importFirst come again
 		switch {
+		case !known && !set(v) && slices.Contains(withoutEffect, name):
 		case !known && slices.Contains(withoutEffect, name):
-			if set(v) {
-				in.note("%s has no effect here", name)
-			}
+			in.note("%s has no effect here, %v is not used", name, v)
 		case !known:
 			in.note("%s is not known, %v is not used", name, v)
 		case set(v):
@@ -144,67 +180,20 @@ func (in *Imported) read(options map[string]any) error {
 			}
 		}
 	}
-	return in.finish(options)
-}
-
-// finish settles what depends on several options.
-func (in *Imported) finish(options map[string]any) error {
-	c := &in.Config
-	if ratio, err := number(options["lr_warmup_steps"]); err == nil && ratio > 0 && ratio < 1 {
-		c.Warmup = int(ratio * float64(c.Steps))
-		if c.Steps == 0 {
-			in.note("lr_warmup_steps is a share of the steps, which are not known before the dataset is: Warmup is left 0")
-		}
+	// What depends on several options.
+	if c.Steps == 0 && in.warmup > 0 {
+		in.note("lr_warmup_steps is a share of the steps, which are not known before the dataset is: Warmup is left 0")
+	}
+	c.Warmup += int(in.warmup * float64(c.Steps))
+	if !in.lycoris && c.ConvDim > 0 { // the layers that networks.lora then adds
+		c.Kind, c.Preset = adapter.LoCon, "lycoris-0.1.2"
 	}
 	return nil
 }
 
+// importFirst are the options that others refer to or change a part of.
+var importFirst = []string{"network_dim", "network_alpha", "use_8bit_adam", "use_lion_optimizer", "optimizer_type"}
+
 func (in *Imported) note(format string, args ...any) {
 	in.Notes = append(in.Notes, fmt.Sprintf(format, args...))
-}
-
-// set reports whether a value says anything: the programs write null, "" and false for what is not given.
-func set(v any) bool { return v != nil && v != "" && v != false && v != "None" }
-
-// number reads a number, which the GUI may have written as text.
-func number(v any) (float64, error) {
-	switch v := v.(type) {
-	case float64:
-		return v, nil
-	case int64:
-		return float64(v), nil
-	case string:
-		if n, err := strconv.ParseFloat(strings.TrimSpace(v), 64); err == nil {
-			return n, nil
-		}
-	}
-	return 0, fmt.Errorf("%v is not a number", v)
-}
-
-// pairs reads "k=v" settings: a list, one line of text, or an object.
-func pairs(v any) (map[string]string, error) {
-	out := map[string]string{}
-	var words []string
-	switch v := v.(type) {
-	case map[string]any:
-		for k, value := range v {
-			out[k] = fmt.Sprint(value)
-		}
-	case string:
-		words = strings.Fields(v)
-	case []any:
-		for _, w := range v {
-			words = append(words, fmt.Sprint(w))
-		}
-	default:
-		return nil, fmt.Errorf("%v is not a list of k=v", v)
-	}
-	for _, w := range words {
-		key, value, ok := strings.Cut(w, "=")
-		if !ok {
-			return nil, fmt.Errorf("%q is not of the form k=v", w)
-		}
-		out[strings.TrimSpace(key)] = strings.Trim(strings.TrimSpace(value), `"'`)
-	}
-	return out, nil
 }

@@ -1,8 +1,10 @@
 package train
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,7 +29,7 @@ func TestImportEasyScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Default()
-	want.OutputDir, want.MinBucket, want.MaxBucket, want.Epochs = "out", 320, 960, in.Config.Epochs
+	want.OutputDir, want.MinBucket, want.MaxBucket, want.BucketStep = "out", 320, 960, 64
 	if got, want := in.Config.Name(), want.Name(); got != want {
 		t.Errorf("the card's default run reads as %q, want %q", got, want)
 	}
@@ -36,6 +38,121 @@ func TestImportEasyScripts(t *testing.T) {
 	}
 	if notes := strings.Join(in.Notes, "; "); !strings.Contains(notes, "surprise is not known") || !strings.Contains(notes, "xformers") {
 		t.Errorf("notes %s", notes)
+	}
+}
+
+// Every field that LoRA_Easy_Training_Scripts of March 2023 writes is known: it sets something, or is noted when it has no effect, or
+// is about that program itself. What a file leaves out has that program's defaults, not this one's.
+func TestEveryEasyScriptsField(t *testing.T) {
+	fields := map[string]any{"base_model": "b", "img_folder": "i", "output_folder": "o", "reg_img_folder": "r", "sample_prompts": "p.txt",
+		"change_output_name": "name", "training_comment": "c", "save_json_folder": "j", "save_json_name": "j", "load_json_path": "j",
+		"multi_run_folder": "m", "json_load_skip_list": []string{"x"}, "save_json_only": true, "tag_occurrence_txt_file": true,
+		"sort_tag_occurrence_alphabetically": true, "optimizer_type": "Lion", "optimizer_args": map[string]string{"weight_decay": "0.2"},
+		"scheduler": "cosine_with_restarts", "cosine_restarts": 3, "scheduler_power": 2, "lr_scheduler_type": "x", "lr_scheduler_args": []string{"a=1"},
+		"learning_rate": 1e-3, "unet_lr": 2e-3, "text_encoder_lr": 3e-3, "warmup_lr_ratio": 0.1, "unet_only": true, "text_only": false,
+		"net_dim": 6, "alpha": 3, "train_resolution": 512, "height_resolution": 768, "batch_size": 2, "num_epochs": 3, "max_steps": 400,
+		"clip_skip": 2, "test_seed": 5, "mixed_precision": "bf16", "save_precision": "bf16", "lyco": true,
+		"network_args": map[string]string{"algo": "lokr", "factor": "4", "conv_dim": "2"}, "save_every_n_epochs": 1, "save_n_epoch_ratio": 1,
+		"save_last_n_epochs": 1, "save_last_n_epochs_state": 1, "sample_sampler": "ddim", "sample_every_n_steps": 1, "sample_every_n_epochs": 1,
+		"buckets": true, "min_bucket_resolution": 256, "max_bucket_resolution": 1024, "bucket_reso_steps": 32, "bucket_no_upscale": true,
+		"shuffle_captions": true, "keep_tokens": 1, "xformers": true, "cache_latents": true, "flip_aug": true, "color_aug": true,
+		"random_crop": true, "v2": false, "v_parameterization": true, "gradient_checkpointing": true, "gradient_acc_steps": 2,
+		"noise_offset": 0.1, "mem_eff_attn": true, "lora_model_for_resume": "l", "save_state": true, "resume": "s", "vae": "v", "log_dir": "l",
+		"log_prefix": "l", "tokenizer_cache_dir": "t", "dataset_config": "d.toml", "lowram": true, "no_meta": true,
+		"caption_dropout_rate": 0.1, "caption_dropout_every_n_epochs": 2, "caption_tag_dropout_rate": 0.2, "prior_loss_weight": 0.5,
+		"max_grad_norm": 2, "save_as": "safetensors", "caption_extension": ".cap", "max_clip_token_length": 225, "num_workers": 2,
+		"persistent_workers": true, "face_crop_aug_range": "1,2", "network_module": nil, "use_8bit_adam": false, "use_lion": false,
+		"locon": false, "locon_dim": nil, "locon_alpha": nil}
+	parse := func() Imported {
+		t.Helper()
+		data, err := json.Marshal(fields)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, err := parseImport(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return in
+	}
+	in := parse()
+	want := "Kind=lokr Dim=6 Alpha=3 ConvDim=2 ConvAlpha=3 Factor=4 Extension=.cap Dropout=0.1 DropoutEveryNEpochs=2 KeepTokens=1 Shuffle " +
+		"TagDropout=0.2 LR=0.001 UNetLR=0.002 TextLR=0.003 UNetOnly Scheduler=cosine_with_restarts Warmup=40 SchedulerCycles=3 SchedulerPower=2 " +
+		"Optimizer=Lion WeightDecay=0.2 MaxGradNorm=2 GradAccumulation=2 Steps=400 BatchSize=2 Height=768 MinBucket=256 MaxBucket=1024 " +
+		"BucketStep=32 NoUpscale Flip Color RandomCrop PriorLoss=0.5 Seed=5 MixedBF16 MaxTokens=225 ClipSkip=2 VPrediction NoiseOffset=0.1 " +
+		"SaveDType=bf16 OutputDir=o OutputName=name"
+	if got := in.Config.Name(); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	notes := strings.Join(in.Notes, "\n")
+	if strings.Contains(notes, "is not known") {
+		t.Errorf("notes\n%s", notes)
+	}
+	for _, name := range []string{"sample_prompts", "training_comment", "lr_scheduler_type", "save_every_n_epochs", "xformers", "network_weights",
+		"vae", "face_crop_aug_range", "resume"} {
+		if !strings.Contains(notes, name+" has no effect here") {
+			t.Errorf("%s is passed over in silence", name)
+		}
+	}
+	if in.Dataset != "d.toml" || in.Regularize != "r" || in.Images != "i" || in.BaseModel != "b" {
+		t.Errorf("%+v", in)
+	}
+
+	fields = map[string]any{"img_folder": "i", "locon": true, "locon_dim": 4, "locon_alpha": 2, "use_lion": true}
+	c := parse().Config
+	if c.Kind != adapter.LoCon || c.Dim != 32 || c.Alpha != 16 || c.ConvDim != 4 || c.ConvAlpha != 2 || c.Tucker || c.Optimizer != "Lion" ||
+		c.Scheduler != "cosine" || c.LR != 1e-4 || c.BatchSize != 1 || c.Steps != 0 || c.Epochs != 1 || c.ClipSkip != 2 || c.NoBuckets {
+		t.Errorf("what is left out: %s", c.Name())
+	}
+}
+
+// fieldList reads a list of another program's fields, one a line.
+func fieldList(t *testing.T, path string, least int) (names []string) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(data)) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			names = append(names, line)
+		}
+	}
+	if len(names) < least {
+		t.Fatalf("%s lists %d", path, len(names))
+	}
+	return names
+}
+
+// Every option of kohya's trainer sets something or is noted, and so is every field of the GUI that is not about itself.
+func TestEveryKohyaOption(t *testing.T) {
+	for _, name := range fieldList(t, "testdata/kohya_options.txt", 160) {
+		if known := imports[name] != nil; known == slices.Contains(withoutEffect, name) {
+			t.Errorf("%s: read %v, and without effect the same", name, known)
+		}
+	}
+	for _, name := range fieldList(t, "testdata/gui_fields.txt", 170) {
+		if to, ok := fromGUI[name]; ok {
+			name = to
+		}
+		if imports[name] == nil && !slices.Contains(withoutEffect, name) && !slices.Contains(guiOnly, name) && guiNetworkArgs[name] == "" {
+			t.Errorf("the GUI's %s is not known", name)
+		}
+	}
+}
+
+// What a kohya configuration leaves out has that trainer's defaults.
+func TestKohyaDefaults(t *testing.T) {
+	in, err := parseImport([]byte("network_module = \"networks.lora\"\nresolution = 512\nnetwork_args = [\"conv_dim=8\"]\nlr_warmup_steps = 0.05\nlr_scheduler = \"cosine\""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := in.Config
+	// networks.lora with conv_dim is LoCon over the layers LyCORIS had first, conv_alpha 1.
+	if c.Kind != adapter.LoCon || c.Preset != "lycoris-0.1.2" || c.Dim != 4 || c.ConvDim != 8 || c.ConvAlpha != 1 || c.LR != 2e-6 || c.Optimizer != "AdamW" ||
+		c.Beta2 != 0.999 || c.WeightDecay != 0.01 || c.Steps != 1600 || c.Warmup != 80 || c.BatchSize != 1 || !c.NoBuckets || c.MaxTokens != 75 ||
+		c.Extension != ".caption" || c.SaveDType != "fp32" {
+		t.Errorf("%s", c.Name())
 	}
 }
 
@@ -79,23 +196,30 @@ func TestImportGUI(t *testing.T) {
 	in, err := parseImport([]byte(`{"LoRA_type": "LyCORIS/LoHa", "LyCORIS_preset": "full", "network_dim": 4, "network_alpha": 2, "conv_dim": 2,
 		"conv_alpha": "1", "learning_rate": "1e-4", "max_train_steps": "2000", "lr_warmup": 10, "lr_scheduler": "constant_with_warmup",
 		"max_resolution": "512,512", "optimizer": "Lion", "optimizer_args": "weight_decay=0.05", "seed": "7", "epoch": 0, "unet_lr": "0",
-		"noise_offset_type": "Original", "noise_offset": 0.05, "multires_noise_iterations": 6, "save_precision": "float"}`))
+		"noise_offset_type": "Original", "noise_offset": 0.05, "multires_noise_iterations": 6, "save_precision": "float", "sdxl": false,
+		"hunyuan_vae_chunk_size": 16, "flux1_checkbox": false, "module_dropout": 0.1, "unit": 1,
+		"additional_parameters": "--min_snr_gamma=5 --debiased_estimation_loss --huber_c 0.2 --no_such_option 3"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := in.Config
 	if c.Kind != adapter.LoHa || c.Dim != 4 || c.ConvDim != 2 || c.LR != 1e-4 || c.Steps != 2000 || c.Warmup != 200 || c.Optimizer != "Lion" ||
-		c.WeightDecay != 0.05 || c.Seed != 7 || c.NoiseOffset != 0.05 || c.PyramidLevels != 0 || c.SaveDType != "fp32" || len(in.Notes) != 0 {
+		c.WeightDecay != 0.05 || c.Seed != 7 || c.NoiseOffset != 0.05 || c.PyramidLevels != 0 || c.SaveDType != "fp32" || c.ModuleDropout != 0.1 || c.MinSNRGamma != 5 ||
+		!c.Debiased || c.HuberC != 0.2 || len(in.Notes) != 1 || !strings.Contains(in.Notes[0], "no_such_option is not known") {
 		t.Errorf("%+v, notes %q", c, in.Notes)
 	}
 }
 
 func TestImportRefuses(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"a": 1}`:                        "is not a configuration",
-		`{"net_dim": "eight"}`:            "network_dim: eight is not a number",
-		`network_dim = [3]`:               "network_dim",
-		`resolution = "512,768"`:          "not square",
+		`{"a": 1}`:                                "is not a configuration",
+		`{"net_dim": "eight"}`:                    "network_dim: eight is not a number",
+		`network_dim = [3]`:                       "network_dim",
+		`resolution = "512,768,2"`:                "not a width and a height",
+		`{"LoRA_type": "Flux1"}`:                  "LoRA_type Flux1 is not handled",
+		`{"sdxl": true, "LoRA_type": "Standard"}`: "not for Stable Diffusion 1.x",
+		`{"LoRA_type": "Standard", "additional_parameters": "min_snr_gamma 5"}`: "does not begin with --",
+		`lr_warmup_steps = -1`:            "lr_warmup_steps",
 		`learning_rate = -1`:              "LR",
 		`save_precision = [1]`:            "save_precision",
 		`network_module = "networks.oft"`: "network_module",

@@ -75,7 +75,10 @@ func newRun(model *sd.Model, data *dataset.Set, cfg Config, a *adapter.Adapter, 
 		return nil, err
 	}
 	if data.FromFile() { // the file says how its images are arranged
-		cfg.BatchSize, cfg.Resolution = data.Options.BatchSize, data.Options.Resolution.W
+		cfg.BatchSize, cfg.Resolution, cfg.Height = data.Options.BatchSize, data.Options.Resolution.W, 0
+		if h := data.Options.Resolution.H; h != cfg.Resolution {
+			cfg.Height = h
+		}
 	}
 	if cfg.ClipSkip > model.Config.Text.Layers {
 		return nil, fault.New(fault.Invalid, "configure training", "ClipSkip", "%d is more than the %d layers of this text encoder",
@@ -97,12 +100,7 @@ func newRun(model *sd.Model, data *dataset.Set, cfg Config, a *adapter.Adapter, 
 
 // Plan returns what the run will do. With accumulation a step takes GradAccumulation batches.
 func (r *Run) Plan() dataset.Plan {
-	steps := r.Config.Steps
-	if steps == 0 {
-		batches := r.Config.Epochs * r.perEpoch
-		steps = (batches + r.Config.GradAccumulation - 1) / r.Config.GradAccumulation
-	}
-	return r.Data.Plan(steps, 0)
+	return r.Data.Plan(r.Config.Steps, r.Config.Epochs, r.Config.GradAccumulation)
 }
 
 // Status is how a run stands after a step.

@@ -7,7 +7,8 @@ import (
 	"github.com/lohakit/notebook/lohakit/fault"
 )
 
-// Validate returns the mean loss over the first batches of the dataset with noise and timesteps that are the same at every call and in every
+// Validate returns the mean loss over the first batches of the images that Config.Validation holds out, of the trained ones where there are
+// none, with noise and timesteps that are the same at every call and in every
 // run of this Seed, so that two figures differ by what was learnt and not by what was drawn. batches is 1 or more; samples are
 // neither flipped nor their captions varied. Call it after the first step.
 func (r *Run) Validate(batches int) (float64, error) {
@@ -15,7 +16,10 @@ func (r *Run) Validate(batches int) (float64, error) {
 		return 0, fault.New(fault.Invalid, "validate", "", "the images are not encoded yet").Fix("make a step first")
 	}
 	sum, n := 0.0, 0
-	order := r.Data.Epoch(0)
+	order := r.Data.ValidationBatches()
+	if len(order) == 0 {
+		order = r.Data.Epoch(0)
+	}
 	for i, b := range order[:min(batches, len(order))] {
 		var samples []dataset.Sample
 		for _, item := range b.Items {

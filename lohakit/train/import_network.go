@@ -1,0 +1,128 @@
+package train
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/lohakit/notebook/lohakit/adapter"
+)
+
+func networkModule(in *Imported, v any) error {
+	switch v {
+	case "lycoris.kohya", "networks.lora", "locon.locon_kohya":
+		return nil
+	}
+	return fmt.Errorf("%v is not handled; lycoris.kohya and networks.lora are", v)
+}
+
+// networkArgs reads LyCORIS' settings. Where they are silent on convolutions, these follow the linear layers.
+func networkArgs(in *Imported, v any) error {
+	args, err := pairs(v)
+	if err != nil {
+		return err
+	}
+	c := &in.Config
+	c.ConvDim, c.ConvAlpha = 0, 1
+	if in.lycoris {
+		c.Kind, c.ConvDim, c.ConvAlpha = adapter.LoCon, c.Dim, c.Alpha
+	}
+	maps.DeleteFunc(args, func(_, value string) bool { return value == "" || value == "None" || value == "<nil>" })
+	numbers := map[string]*float64{"conv_alpha": &c.ConvAlpha, "rank_dropout": &c.RankDropout, "module_dropout": &c.ModuleDropout}
+	wholes := map[string]*int{"conv_dim": &c.ConvDim, "factor": &c.Factor}
+	flags := map[string]*bool{"use_tucker": &c.Tucker, "use_cp": &c.Tucker, "use_conv_cp": &c.Tucker, "dora_wd": &c.DoRA,
+		"rs_lora": &c.RSLoRA, "decompose_both": &c.DecomposeBoth, "full_matrix": &c.FullMatrix, "train_norm": &c.TrainNorm,
+		"rank_dropout_scale": &c.RankDropoutScale}
+	for _, key := range slices.Sorted(maps.Keys(args)) {
+		value := args[key]
+		switch {
+		case key == "algo":
+			kind, ok := map[string]adapter.Kind{"lora": adapter.LoCon, "locon": adapter.LoCon, "loha": adapter.LoHa, "lokr": adapter.LoKr,
+				"ia3": adapter.IA3, "full": adapter.Full}[strings.ToLower(value)]
+			if !ok {
+				return fmt.Errorf("algo %q is not handled", value)
+			}
+			c.Kind = kind
+		case key == "preset":
+			c.Preset = value
+		case numbers[key] != nil:
+			if *numbers[key], err = number(value); err != nil {
+				return fmt.Errorf("%s: %w", key, err)
+			}
+		case wholes[key] != nil:
+			if *wholes[key], err = strconv.Atoi(value); err != nil {
+				return fmt.Errorf("%s: %q is not a whole number", key, value)
+			}
+		case flags[key] != nil:
+			*flags[key] = strings.EqualFold(value, "true") || value == "1"
+		case key == "disable_conv_cp":
+			c.Tucker = !strings.EqualFold(value, "true")
+		case key == "wd_on_out":
+			c.DoRAOnInput = !strings.EqualFold(value, "true")
+		default:
+			in.note("network_args %s is not known, %q is not used", key, value)
+		}
+	}
+	c.Factor = max(0, c.Factor)
+	return nil
+}
+
+// optimizer takes an update rule with the settings its class has by default.
+func (in *Imported) optimizer(name string) {
+	c := &in.Config
+	c.Optimizer, c.Beta1, c.Beta2, c.Eps, c.WeightDecay = name, 0.9, 0.999, 1e-8, 0
+	switch name {
+	case "AdamW", "AdamW8bit":
+		c.WeightDecay = 0.01
+	case "Lion":
+		c.Beta2 = 0.99
+	}
+}
+
+func optimizerType(in *Imported, v any) error {
+	names := map[string]string{"adamw8bit": "AdamW8bit", "adamw": "AdamW", "lion": "Lion", "lion8bit": "Lion", "sgdnesterov": "SGDNesterov",
+		"sgdnesterov8bit": "SGDNesterov", "sgd": "SGDNesterov", "adafactor": "Adafactor", "dadaptation": "DAdaptation", "dadaptadam": "DAdaptAdam",
+		"dadaptadampreprint": "DAdaptation", "prodigy": "Prodigy", "pagedadamw8bit": "AdamW8bit", "pagedadamw": "AdamW"}
+	name, ok := names[strings.ToLower(fmt.Sprint(v))]
+	if !ok {
+		return fmt.Errorf("%v is not handled; use one of %s", v, strings.Join(Optimizers, ", "))
+	}
+	in.optimizer(name)
+	return nil
+}
+
+func optimizerArgs(in *Imported, v any) error {
+	args, err := pairs(v)
+	if err != nil {
+		return err
+	}
+	c := &in.Config
+	numbers := map[string]*float64{"weight_decay": &c.WeightDecay, "eps": &c.Eps, "d0": &c.D0, "d_coef": &c.DCoef, "growth_rate": &c.GrowthRate,
+		"momentum": &c.Beta1}
+	flags := map[string]*bool{"use_bias_correction": &c.BiasCorrection, "safeguard_warmup": &c.SafeguardWarmup}
+	for _, key := range slices.Sorted(maps.Keys(args)) {
+		value := args[key]
+		switch {
+		case numbers[key] != nil:
+			if *numbers[key], err = number(value); err != nil {
+				return fmt.Errorf("%s: %w", key, err)
+			}
+		case flags[key] != nil:
+			*flags[key] = strings.EqualFold(value, "true")
+		case key == "betas":
+			one, two, _ := strings.Cut(strings.Trim(value, "()[] "), ",")
+			if c.Beta1, err = number(one); err == nil {
+				c.Beta2, err = number(two)
+			}
+			if err != nil {
+				return fmt.Errorf("betas: %q is not a pair of numbers", value)
+			}
+		case key == "decouple" && strings.EqualFold(value, "true"):
+		default:
+			in.note("optimizer_args %s is not known, %q is not used", key, value)
+		}
+	}
+	return nil
+}
