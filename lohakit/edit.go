@@ -42,8 +42,8 @@ func (d *Data) Undo() (Edit, error) { return edited(d.Set.Undo()) }
 
 func edited(e dataset.Edit, err error) (Edit, error) { return Edit{e}, err }
 
-// shown is how many changes an edit shows.
-const shown = 8
+// editRows is how many changes an edit shows.
+const editRows = 8
 
 // MIMEBundle is a table of the first changes; the removed and the added tags are marked.
 func (e Edit) MIMEBundle() map[string]any {
@@ -54,13 +54,13 @@ func (e Edit) MIMEBundle() map[string]any {
 	var text, table strings.Builder
 	text.WriteString(title)
 	fmt.Fprintf(&table, `<div>%s</div><table>`, title)
-	for _, c := range e.Edit[:min(shown, len(e.Edit))] {
+	for _, c := range e.Edit[:min(editRows, len(e.Edit))] {
 		fmt.Fprintf(&text, "\n- %s\n+ %s", c.Before, c.After)
 		fmt.Fprintf(&table, `<tr><td style="text-align:left">%s</td><td>→</td><td style="text-align:left">%s</td></tr>`,
 			marked(c.Before, c.After, "del"), marked(c.After, c.Before, "b"))
 	}
 	table.WriteString("</table>")
-	if rest := len(e.Edit) - shown; rest > 0 {
+	if rest := len(e.Edit) - editRows; rest > 0 {
 		fmt.Fprintf(&text, "\nand %d more", rest)
 		fmt.Fprintf(&table, "<div>and %d more</div>", rest)
 	}
