@@ -2,8 +2,12 @@ package chart
 
 import (
 	"image"
+	"math"
+	"slices"
+	"unicode/utf8"
 
 	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 
 	"github.com/lohakit/notebook/lohakit/fault"
@@ -51,9 +55,17 @@ func Bars(l Look, labels []string, series ...Series) (image.Image, error) {
 		}
 	}
 	p.NominalX(labels...)
+	if style := &p.X.Tick.Label; crowded(labels, style.Font.Size, room) {
+		style.Rotation, style.XAlign, style.YAlign = math.Pi/4, text.XRight, text.YTop
+	}
 	p.X.Padding, p.Y.Padding = 4, 0
 	p.X.Min, p.X.Max = -0.5, float64(len(labels))-0.5
 	widen(&p.Y, false)
 	p.Y.Max += 0.05 * (p.Y.Max - p.Y.Min)
 	return l.render(p)
+}
+
+// crowded reports whether labels of that font size are too wide to stand side by side; letters are half as wide as they are high.
+func crowded(labels []string, size, room vg.Length) bool {
+	return slices.ContainsFunc(labels, func(l string) bool { return vg.Length(utf8.RuneCountInString(l))*size/2 > room })
 }

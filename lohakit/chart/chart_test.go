@@ -87,6 +87,13 @@ func TestBarsGolden(t *testing.T) {
 	golden(t, "bars", img, err)
 }
 
+// Labels that have no room side by side stand aslant.
+func TestBarsWithLongLabelsGolden(t *testing.T) {
+	img, err := Bars(Look{Title: "tag frequency", Y: "images"}, []string{"1girl", "holding umbrella", "looking at viewer", "star (sky)", "upper body",
+		"aniscreen", "outdoors", "blue sky", "night sky", "cowboy shot"}, Series{Y: []float64{16, 10, 8, 4, 2, 1, 1, 1, 1, 1}})
+	golden(t, "bars_aslant", img, err)
+}
+
 func TestPointsGolden(t *testing.T) {
 	img, err := Points(Look{Title: "Families", Height: 300}, []string{"NAI", "AC", "MFB"}, []float64{0, 1, 4}, []float64{0, 0.5, -2})
 	golden(t, "points", img, err)
