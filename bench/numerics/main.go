@@ -25,6 +25,8 @@ func main() {
 	ops := flag.Bool("ops", false, "measure operations only")
 	sizes := flag.String("unet", "narrow,half", "UNets to step: narrow, half, full (860 M parameters, 20 GB)")
 	samples := flag.String("sample", "", "draw instead: tiny, half, image (20 steps), full (860 M parameters, 17 GB)")
+	trained := flag.String("train", "", "train adapters instead: mini, half, full (860 M parameters, 12 GB)")
+	stepped := flag.String("step", "", "train in this process what the JSON says, which -train starts")
 	one := flag.String("draw", "", "draw once in this process what the JSON says, which -sample starts")
 	python := flag.String("python", ".venv-reference/bin/python", "Python with torch and diffusers; \"\" leaves them out")
 	rounds := flag.Int("rounds", 3, "rounds, each with both programs")
@@ -35,6 +37,10 @@ func main() {
 		err = operations()
 	case *one != "":
 		err = draw(*one)
+	case *stepped != "":
+		err = trainOnce(*stepped)
+	case *trained != "":
+		err = trainingTable(strings.Split(*trained, ","), *python)
 	case *samples != "":
 		err = drawingTable(strings.Split(*samples, ","), *python)
 	default:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"slices"
@@ -51,23 +52,23 @@ func (d drawn) best(e drawn) drawn {
 func drawingTable(names []string, python string) error {
 	fmt.Println("| | lohakit, ms | PyTorch, ms | times as fast | compiling, s | second start, s | lohakit, MB | second start, MB | PyTorch, MB |")
 	fmt.Println("|---|---|---|---|---|---|---|---|---|")
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
 	for _, d := range drawings {
-		if !slices.Contains(names, d.Name) {
-			continue
-		}
-		if err := d.row(self, python); err != nil {
-			return err
+		if slices.Contains(names, d.Name) {
+			if err := beside(d.Name, d, d.rounds, "-draw", python, "bench/numerics/sample.py"); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func (d drawing) row(self, python string) error {
-	spec, err := json.Marshal(d)
+// beside measures what spec says in processes of this program, started with flag, and of a Python script, in turn, and prints a row.
+func beside(name string, spec any, rounds int, flag, python, script string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(spec)
 	if err != nil {
 		return err
 	}
@@ -76,17 +77,19 @@ func (d drawing) row(self, python string) error {
 		return err
 	}
 	defer os.RemoveAll(cache)
-	cold, err := process(cache, self, "-draw", string(spec))
+	cold, err := process(cache, self, flag, string(text))
 	if err != nil {
 		return err
 	}
 	var ours, theirs drawn
-	for round := range d.rounds {
-		t, err := process(cache, python, "-W", "ignore", "bench/numerics/sample.py", string(spec))
-		if err != nil {
-			return err
+	for round := range rounds {
+		t := drawn{Wall: math.NaN(), CPU: math.NaN()}
+		if python != "" {
+			if t, err = process(cache, python, "-W", "ignore", script, string(text)); err != nil {
+				return err
+			}
 		}
-		o, err := process(cache, self, "-draw", string(spec))
+		o, err := process(cache, self, flag, string(text))
 		if err != nil {
 			return err
 		}
@@ -96,7 +99,7 @@ func (d drawing) row(self, python string) error {
 			ours, theirs = ours.best(o), theirs.best(t)
 		}
 	}
-	fmt.Printf("| %s | %s | %s | %.2f (%.2f) | %.1f | %.2f | %d | %d | %d |\n", d.Name, ours, theirs, theirs.Wall/ours.Wall, theirs.CPU/ours.CPU,
+	fmt.Printf("| %s | %s | %s | %.2f (%.2f) | %.1f | %.2f | %d | %d | %d |\n", name, ours, theirs, theirs.Wall/ours.Wall, theirs.CPU/ours.CPU,
 		cold.First, ours.First, cold.Peak/1000, ours.Peak/1000, theirs.Peak/1000)
 	return nil
 }
