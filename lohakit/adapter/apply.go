@@ -16,16 +16,17 @@ import (
 type form interface {
 	// plan lists the module's tensors.
 	plan(ls layerSpec, l Layer) []PlannedTensor
-	// delta is the difference of the layer's weight, in its shape; nil if the form has none for it.
+	// delta is the difference of the layer's weight, behind a leading axis as its tensors have, and otherwise in any shape with as
+	// many elements; nil if the form has none for it.
 	delta(c call) *Node
 }
 
-// call is one use of a module in a graph.
+// call is one use of a module in a graph. A leading axis of all tensors counts layers of the same sizes: one, except in a Group.
 type call struct {
 	*module
 	own    func(suffix string) *Node // the module's tensors
 	target string                    // "weight" or "bias"
-	base   *Node                     // the weight or bias to change
+	base   *Node                     // the weight or bias to change, without the leading axis; nil in a Group
 }
 
 // forms by kind; LoRA is LoCon.
@@ -35,18 +36,14 @@ var forms = map[Kind]form{LoHa: lohaForm{}, LoCon: loconForm{}, LoKr: lokrForm{}
 // adapter's parameters, usually a.Params.Bind(nodes). strength scales the change; nil means 1. Each weight is computed once per
 // Apply, so call it once per network and graph.
 func (a *Adapter) Apply(base, own sd.Weights, strength *Node) sd.Weights {
-	return a.wrap(base, own, strength, nil)
+	return a.wrap(base, func(c call) *Node {
+		c.own = c.tensorsOf(own)
+		return c.changed(a.Spec, strength, nil)
+	})
 }
 
-// ApplyTraining is Apply with the dropout of a.Spec, drawn from rng, a random state as RNGStateFromSeed makes: give every step another.
-func (a *Adapter) ApplyTraining(base, own sd.Weights, strength, rng *Node) sd.Weights {
-	if a.Spec.RankDropout == 0 && a.Spec.ModuleDropout == 0 {
-		rng = nil
-	}
-	return a.wrap(base, own, strength, rng)
-}
-
-func (a *Adapter) wrap(base, own sd.Weights, strength, rng *Node) sd.Weights {
+// wrap is base, but the weights of adapted layers are what changed makes of them.
+func (a *Adapter) wrap(base sd.Weights, changed func(c call) *Node) sd.Weights {
 	done := map[string]*Node{}
 	return func(name string) *Node {
 		if w, ok := done[name]; ok {
@@ -54,8 +51,8 @@ func (a *Adapter) wrap(base, own sd.Weights, strength, rng *Node) sd.Weights {
 		}
 		w := base(name)
 		if m, target := a.find(name); m != nil {
-			c := call{module: m, own: m.tensorsOf(own), target: target, base: ConvertDType(w, dtypes.Float32)}
-			w = ConvertDType(c.changed(a.Spec, strength, rng), w.DType())
+			c := call{module: m, target: target, base: ConvertDType(w, dtypes.Float32)}
+			w = ConvertDType(changed(c), w.DType())
 		}
 		done[name] = w
 		return w
@@ -76,15 +73,27 @@ func (a *Adapter) find(weight string) (m *module, target string) {
 }
 
 func (m *module) tensorsOf(own sd.Weights) func(suffix string) *Node {
-	return func(suffix string) *Node { return ConvertDType(own(m.name+"."+suffix), dtypes.Float32) }
+	return func(suffix string) *Node { return InsertAxes(ConvertDType(own(m.name+"."+suffix), dtypes.Float32), 0) }
+}
+
+// delta is the difference in the weight's shape; nil if there is none.
+func (c call) delta() *Node {
+	if delta := c.form.delta(c); delta != nil {
+		return Reshape(delta, c.base.Shape().Dimensions...)
+	}
+	return nil
 }
 
 // changed is the layer's weight with the module's difference.
 func (c call) changed(spec Spec, strength, rng *Node) *Node {
-	delta := c.form.delta(c)
-	if delta == nil {
-		return c.base
+	if delta := c.delta(); delta != nil {
+		return c.with(delta, spec, strength, rng)
 	}
+	return c.base
+}
+
+// with is the layer's weight with a difference.
+func (c call) with(delta *Node, spec Spec, strength, rng *Node) *Node {
 	var keep *Node
 	if rng != nil {
 		delta, keep = c.dropout(spec, delta, rng)

@@ -42,9 +42,11 @@ func BenchmarkLoHaBackward(b *testing.B) {
 				weights, own := base.Bind(in), a.Params.Bind(in[base.Len():])
 				y := in[base.Len()+a.Params.Len()]
 				for _, l := range layers {
-					w1 := lowRank{a: own(l.Name + ".hada_w1_a"), b: own(l.Name + ".hada_w1_b")}
-					w2 := lowRank{a: own(l.Name + ".hada_w2_a"), b: own(l.Name + ".hada_w2_b")}
-					y = Tanh(xla.Linear(y, Add(weights(l.Path+".weight"), product(w1, w2)), nil))
+					factor := func(a, b string) lowRank {
+						return lowRank{a: InsertAxes(own(l.Name+a), 0), b: InsertAxes(own(l.Name+b), 0)}
+					}
+					delta := product(factor(".hada_w1_a", ".hada_w1_b"), factor(".hada_w2_a", ".hada_w2_b"))
+					y = Tanh(xla.Linear(y, Add(weights(l.Path+".weight"), Squeeze(delta, 0)), nil))
 				}
 				loss := ReduceAllMean(Square(y))
 				return append([]*Node{loss}, Gradient(loss, in[base.Len():base.Len()+a.Params.Len()]...)...)

@@ -36,7 +36,7 @@ func doraPlan(l Layer, onInput bool) PlannedTensor {
 
 // dora is (W+ΔW)·(1 + strength·(d/‖W+ΔW‖ − 1)), the norm taken over everything but the axis that d, the trained length, runs along.
 func (c call) dora(delta, strength *Node) *Node {
-	d := c.own("dora_scale")
+	d := Squeeze(c.own("dora_scale"), 0)
 	w := Add(c.base, delta)
 	var others []int
 	for axis := range w.Rank() {

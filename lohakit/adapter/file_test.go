@@ -235,7 +235,11 @@ func TestDropout(t *testing.T) {
 	}
 	scramble(t, a)
 	program := xla.Compile("dropout", func(in []*Node) []*Node {
-		w := a.ApplyTraining(base.Bind(in), a.Params.Bind(in[base.Len():]), nil, in[base.Len()+a.Params.Len()])
+		own := make([]*Node, a.Params.Len())
+		for i := range own {
+			own[i] = InsertAxes(in[base.Len()+i], 0)
+		}
+		w := a.Grouped(a.Groups(sd.SD1Config()), own).Apply(base.Bind(in), in[base.Len()+a.Params.Len()])
 		var out []*Node
 		for _, l := range few[:2] {
 			out = append(out, Sub(w(l.Path+".weight"), base.Bind(in)(l.Path+".weight")))

@@ -35,5 +35,5 @@ func (ia3Form) delta(c call) *Node {
 		dims[i] = 1
 	}
 	dims[axis] = c.base.Shape().Dim(axis)
-	return Mul(c.base, Reshape(c.own("weight"), dims...))
+	return InsertAxes(Mul(c.base, Reshape(c.own("weight"), dims...)), 0)
 }

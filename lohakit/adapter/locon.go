@@ -31,15 +31,11 @@ func (loconForm) delta(c call) *Node {
 		return nil
 	}
 	up, down := c.own("lora_up.weight"), c.own("lora_down.weight")
-	dim := down.Shape().Dim(0)
-	up = Reshape(up, up.Shape().Dim(0), -1)
-	down = Reshape(down, dim, -1)
-	product := func() *Node {
-		if c.has["lora_mid.weight"] == nil {
-			return MatMul(up, down)
-		}
-		right := Einsum("mnkl,nq->mqkl", c.own("lora_mid.weight"), down)
-		return DotGeneral(up, []int{1}, nil, right, []int{0}, nil)
-	}()
-	return Reshape(MulScalar(product, c.scale(dim)), c.base.Shape().Dimensions...)
+	layers, dim := down.Shape().Dim(0), down.Shape().Dim(1)
+	up = Reshape(up, layers, -1, dim)
+	down = Reshape(down, layers, dim, -1)
+	if c.has["lora_mid.weight"] != nil {
+		down = Einsum("zmnkl,znq->zmqkl", c.own("lora_mid.weight"), down)
+	}
+	return MulScalar(product2(up, down), c.scale(dim))
 }

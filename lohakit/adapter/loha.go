@@ -51,17 +51,18 @@ func (lohaForm) delta(c call) *Node {
 		}
 	}
 	delta := hadamard(first.product, second.product)
-	return Reshape(MulScalar(delta, c.scale(c.has["hada_w1_b"][0])), c.base.Shape().Dimensions...)
+	return MulScalar(delta, c.scale(c.has["hada_w1_b"][0]))
 }
 
-// lowRank is one of the two factors of a LoHa: a·b, or in Tucker form Σ_ij core[i,j,…]·a[i,p]·b[j,q].
+// lowRank is one of the two factors of a LoHa: a·b, or in Tucker form Σ_ij core[i,j,…]·a[i,p]·b[j,q]; with a leading axis, for as many
+// layers as are computed together.
 type lowRank struct {
 	a, b, core *Node
 	crossed    *Node // see CompatGradient; nil for the true gradient
 }
 
 // right is Σ_j core[i,j,…]·b[j,q], of shape [i,q,…].
-func (f lowRank) right() *Node { return Einsum("ijkl,jq->iqkl", f.core, f.b) }
+func (f lowRank) right() *Node { return Einsum("zijkl,zjq->ziqkl", f.core, f.b) }
 
 // product is the factor in full; zero, if not nil, is added to a (see hadamard).
 func (f lowRank) product(zero *Node) *Node {
@@ -70,7 +71,7 @@ func (f lowRank) product(zero *Node) *Node {
 		a = Add(a, zero)
 	}
 	if f.core == nil {
-		return MatMul(a, f.b)
+		return product2(a, f.b)
 	}
 	if f.crossed == nil {
 		return contract(a, f.right())
@@ -80,7 +81,10 @@ func (f lowRank) product(zero *Node) *Node {
 }
 
 // contract is Σ_i a[i,p]·right[i,q,…], of shape [p,q,…]. Its rows are the output channels, so that nothing large is transposed.
-func contract(a, right *Node) *Node { return DotGeneral(a, []int{0}, nil, right, []int{0}, nil) }
+func contract(a, right *Node) *Node { return DotGeneral(a, []int{1}, []int{0}, right, []int{1}, []int{0}) }
+
+// product2 is a·b of matrices, for every layer.
+func product2(a, b *Node) *Node { return DotGeneral(a, []int{2}, []int{0}, b, []int{1}, []int{0}) }
 
 // hadamard is f⊙g, where f and g make products from small factors. Differentiated as written, it would keep both products, each as
 // large as the weight, from the forward to the backward pass; here the backward pass makes them again. BenchmarkLoHaBackward: 1.8 instead

@@ -75,7 +75,7 @@ func (lokrForm) delta(c call) *Node {
 			return c.own("lokr_w1")
 		}
 		dim, scaled = c.has["lokr_w1_b"][0], true
-		return MatMul(c.own("lokr_w1_a"), c.own("lokr_w1_b"))
+		return product2(c.own("lokr_w1_a"), c.own("lokr_w1_b"))
 	}()
 	w2 := func() *Node {
 		if c.has["lokr_w2"] != nil {
@@ -85,13 +85,14 @@ func (lokrForm) delta(c call) *Node {
 		if c.has["lokr_t2"] != nil {
 			return contract(c.own("lokr_w2_a"), lowRank{core: c.own("lokr_t2"), b: c.own("lokr_w2_b")}.right())
 		}
-		return MatMul(c.own("lokr_w2_a"), c.own("lokr_w2_b"))
+		return product2(c.own("lokr_w2_a"), c.own("lokr_w2_b"))
 	}()
 	// kron(w1, w2)[a·C+c, b·D+d, …] = w1[a,b]·w2[c,d,…]; whatever follows d is the kernel.
-	rows, columns := w1.Shape().Dim(0), w1.Shape().Dim(1)
-	kron := Mul(Reshape(w1, rows, 1, columns, 1), Reshape(w2, 1, w2.Shape().Dim(0), 1, -1))
+	layers, rows, columns, below := w1.Shape().Dim(0), w1.Shape().Dim(1), w1.Shape().Dim(2), w2.Shape().Dim(1)
+	right := columns * w2.Shape().Size() / layers / below
+	kron := Mul(Reshape(w1, layers, rows, 1, columns, 1), Reshape(w2, layers, 1, below, 1, -1))
 	if scaled {
 		kron = MulScalar(kron, c.scale(dim))
 	}
-	return Reshape(kron, c.base.Shape().Dimensions...)
+	return Reshape(kron, layers, rows*below, right)
 }

@@ -66,7 +66,7 @@ func (a *Adapter) Delta(name string, base *tensors.Tensor) (*tensors.Tensor, err
 		if c.has["dora_scale"] != nil && c.target == "weight" {
 			return Sub(c.changed(a.Spec, strength, nil), c.base)
 		}
-		return c.form.delta(c)
+		return c.delta()
 	})
 }
 
@@ -87,7 +87,7 @@ func (a *Adapter) compute(what, name string, base *tensors.Tensor, strength floa
 		in = append(in, a.tensor(m.name+"."+s))
 	}
 	program := a.program(fmt.Sprint(what, " ", target, " ", m.form, m.alpha, m.on, m.compat, m.has), func(nodes []*Node) []*Node {
-		own := func(suffix string) *Node { return nodes[2+slices.Index(suffixes, suffix)] }
+		own := func(suffix string) *Node { return InsertAxes(nodes[2+slices.Index(suffixes, suffix)], 0) }
 		return []*Node{result(call{module: m, own: own, target: target, base: nodes[0]}, nodes[1])}
 	})
 	out, err := program.Run(in...)

@@ -1,0 +1,235 @@
+package adapter
+
+import (
+	"fmt"
+
+	. "github.com/gomlx/gomlx/pkg/core/graph"
+	"github.com/gomlx/gomlx/pkg/core/shapes"
+
+	"github.com/lohakit/notebook/lohakit/checkpoint"
+	"github.com/lohakit/notebook/lohakit/sd"
+)
+
+// Group is adapted layers of the same sizes. Training keeps their tensors one on the other, [layers, …], so that a few hundred layers need a
+// few dozen operations: a step of a miniature compiles in a fraction of the time and runs faster.
+type Group struct {
+	Part     checkpoint.Part // UNet or Text
+	Layers   []string        // names in files
+	Suffixes []string        // of their tensors: one stacked tensor each
+	joint    bool            // the differences of all layers are computed together; otherwise there is one layer
+}
+
+// jointSize is how many elements a weight may have for its difference to be computed together with others of its sizes. Those of larger
+// ones are computed one by one: together they would be kept, each as large as its weight, from the first use to the last.
+const jointSize = 1 << 18
+
+// Groups arranges the layers for a model's sizes, in the order of Names.
+func (a *Adapter) Groups(c sd.Config) []Group {
+	layers := map[string]Layer{}
+	for _, l := range Layers(c) {
+		layers[l.Name] = l
+	}
+	var groups []Group
+	at := map[string]int{}
+	for _, name := range a.order {
+		m, l := a.modules[name], layers[name]
+		out, in := l.flat()
+		key, joint := name, m.joint() && out*in > 0
+		if joint && out*in <= jointSize {
+			key = fmt.Sprintf("%s %T %v %v %v %d %d", l.Part, m.form, m.alpha, m.compat, m.has, out, in)
+		}
+		i, ok := at[key]
+		if !ok {
+			i = len(groups)
+			at[key] = i
+			groups = append(groups, Group{Part: l.Part, Suffixes: a.trained(m), joint: joint})
+		}
+		groups[i].Layers = append(groups[i].Layers, name)
+	}
+	return groups
+}
+
+// joint reports whether the module's difference depends on nothing but its own tensors.
+func (m *module) joint() bool {
+	switch m.form.(type) {
+	case lohaForm, loconForm, lokrForm:
+		return true
+	}
+	return false
+}
+
+// trained lists the suffixes of the module's trainable tensors.
+func (a *Adapter) trained(m *module) (list []string) {
+	for _, s := range m.suffixes() {
+		if a.Params.Has(m.name + "." + s) {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// Grouped is an adapter in a training graph: its tensors as Groups arranges them. It knows the chain rule's last link: the loss is
+// differentiated by the differences of the layers, and those, a whole group at once, by the tensors they are made from.
+type Grouped struct {
+	a      *Adapter
+	groups []group
+	at     map[string][2]int // group and number of a layer
+}
+
+type group struct {
+	Group
+	own    []*Node // a tensor for each suffix, [layers, …]
+	delta  *Node   // of all layers, [layers, …]; nil until one is used
+	leaves []*Node // delta of each layer that is used
+	scales []*Node // dora_scale of each layer that is used
+}
+
+// Grouped returns the adapter with stacked tensors: those of the first group in the order of its Suffixes, then the next group's.
+func (a *Adapter) Grouped(groups []Group, tensors []*Node) *Grouped {
+	s := &Grouped{a: a, at: map[string][2]int{}}
+	for i, st := range groups {
+		n := len(st.Suffixes)
+		s.groups = append(s.groups, group{Group: st, own: tensors[:n], leaves: make([]*Node, len(st.Layers)), scales: make([]*Node, len(st.Layers))})
+		tensors = tensors[n:]
+		for k, name := range st.Layers {
+			s.at[name] = [2]int{i, k}
+		}
+	}
+	return s
+}
+
+// Apply wraps the weights of a UNet or a text encoder as Adapter.Apply does, at strength 1, with the dropout of the adapter's Spec drawn from
+// rng, a random state as RNGStateFromSeed makes: give every step another.
+func (s *Grouped) Apply(base sd.Weights, rng *Node) sd.Weights {
+	if s.a.Spec.RankDropout == 0 && s.a.Spec.ModuleDropout == 0 {
+		rng = nil
+	}
+	return s.a.wrap(base, func(c call) *Node {
+		at := s.at[c.name]
+		st, k := &s.groups[at[0]], at[1]
+		c.own = func(suffix string) *Node { return st.of(suffix, k) }
+		delta := c.delta
+		if st.joint {
+			delta = func() *Node { return st.deltaOf(c, k) }
+		}
+		if d := delta(); d != nil {
+			return c.with(d, s.a.Spec, nil, rng)
+		}
+		return c.base
+	})
+}
+
+// of is a tensor of one layer, with the leading axis.
+func (st *group) of(suffix string, k int) *Node {
+	all := st.tensor(suffix)
+	if len(st.Layers) == 1 || suffix != "dora_scale" {
+		return all
+	}
+	if st.scales[k] == nil {
+		st.scales[k] = Slice(all, AxisRange(k, k+1))
+	}
+	return st.scales[k]
+}
+
+// tensor is that of all layers.
+func (st *group) tensor(suffix string) *Node {
+	for i, s := range st.Suffixes {
+		if s == suffix {
+			return st.own[i]
+		}
+	}
+	return nil
+}
+
+// deltaOf is the difference of one layer.
+func (st *group) deltaOf(c call, k int) *Node {
+	if c.target != "weight" {
+		return nil
+	}
+	if st.delta == nil {
+		all := c
+		all.own, all.base = st.tensor, nil
+		st.delta = c.form.delta(all)
+	}
+	if st.leaves[k] == nil {
+		st.leaves[k] = Reshape(Slice(st.delta, AxisRange(k, k+1)), c.base.Shape().Dimensions...)
+	}
+	return st.leaves[k]
+}
+
+// Gradients differentiates a loss by all tensors, in the order that Grouped took them.
+func (s *Grouped) Gradients(loss *Node) []*Node {
+	// First by what the networks saw: differences, and tensors that are used as they are.
+	var by []*Node
+	for i := range s.groups {
+		st := &s.groups[i]
+		by = append(by, used(st.leaves)...)
+		by = append(by, used(st.scales)...)
+		by = append(by, st.direct()...)
+	}
+	found := map[*Node]*Node{}
+	for i, g := range Gradient(loss, by...) {
+		found[by[i]] = g
+	}
+
+	// Then the differences by their tensors: ⟨ΔW, gradient by ΔW⟩ has the right derivative.
+	product := ScalarZero(loss.Graph(), loss.DType())
+	for i := range s.groups {
+		if st := &s.groups[i]; st.delta != nil {
+			v := Reshape(st.join(st.leaves, found, st.delta), st.delta.Shape().Dimensions...)
+			product = Add(product, ReduceAllSum(Mul(st.delta, StopGradient(v))))
+		}
+	}
+	var own []*Node
+	for i := range s.groups {
+		own = append(own, s.groups[i].own...)
+	}
+	out := Gradient(product, own...)
+	n := 0
+	for i := range s.groups {
+		st := &s.groups[i]
+		for j, suffix := range st.Suffixes {
+			if g := found[st.own[j]]; g != nil {
+				out[n] = g
+			} else if suffix == "dora_scale" {
+				out[n] = Reshape(st.join(st.scales, found, st.own[j]), st.own[j].Shape().Dimensions...)
+			}
+			n++
+		}
+	}
+	return out
+}
+
+// direct are the tensors that networks use as they are.
+func (st *group) direct() []*Node {
+	if !st.joint {
+		return st.own
+	}
+	if scale := st.tensor("dora_scale"); scale != nil && len(st.Layers) == 1 {
+		return []*Node{scale}
+	}
+	return nil
+}
+
+// join puts the gradients of the layers' parts one on the other, zero where a layer is not used; like has as many elements as all.
+func (st *group) join(parts []*Node, found map[*Node]*Node, like *Node) *Node {
+	size := like.Shape().Size() / len(st.Layers)
+	var rows []*Node
+	for _, p := range parts {
+		if g := found[p]; p != nil && g != nil {
+			rows = append(rows, Reshape(g, 1, size))
+		} else {
+			rows = append(rows, Zeros(like.Graph(), shapes.Make(like.DType(), 1, size)))
+		}
+	}
+	return Concatenate(rows, 0)
+}
+
+func used(nodes []*Node) (list []*Node) {
+	for _, n := range nodes {
+		if n != nil {
+			list = append(list, n)
+		}
+	}
+	return list
+}
