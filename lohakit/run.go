@@ -58,11 +58,11 @@ func (r *Run) String() string {
 		r.Config.Kind, r.Config.Dim, r.Config.ConvDim, count(r.Adapter.Size()), len(r.Adapter.Names()), r.Done(), r.Total(), r.Config.Name())
 }
 
-// Step makes n training steps, showing the plan before the first one, a progress bar, the loss curve, the speed and the time left. Interrupting the cell pauses: the
-// steps made are kept, and Step may be called again to go on.
+// Step makes n training steps, showing the plan before the first one, a progress bar, the loss curve, previews as Config schedules them, the
+// speed and the time left. Interrupting the cell pauses: the steps made are kept, and Step may be called again to go on.
 func (r *Run) Step(n int) error {
 	l := newLive()
-	var curve string
+	var curve, previews string
 	var drawn time.Time
 	var last train.Status
 	from := r.Done()
@@ -85,7 +85,13 @@ func (r *Run) Step(n int) error {
 				drawn = time.Now()
 			}
 		}
-		l.show(func() string { return bar(done, total, s.String()) + curve }, s.String())
+		if len(s.Previews) > 0 {
+			previews = fmt.Sprintf("<br><code>after step %d</code><br>", s.Step)
+			for _, img := range s.Previews {
+				previews += embed(img, "preview")
+			}
+		}
+		l.show(func() string { return bar(done, total, s.String()) + curve + previews }, s.String())
 	})
 	if last.Phase == "training" {
 		l.end(last.String())
@@ -105,8 +111,40 @@ func (r *Run) Loss() (Picture, error) {
 	for i := range losses {
 		series.X = append(series.X, float64(i+1))
 	}
-	img, err := chart.Loss(chart.Look{Title: "training loss", Width: 640, Height: 320}, 0, series)
+	all := []chart.Series{series}
+	if v := r.validation(); len(v.Y) > 0 {
+		all = append(all, v)
+	}
+	img, err := chart.Loss(chart.Look{Title: "training loss", Width: 640, Height: 320}, 0, all...)
 	return Picture{img, fmt.Sprintf("loss over %d steps, last %.4f", len(losses), losses[len(losses)-1])}, err
+}
+
+// validation is the loss on fixed noise, where Config's ValidateEvery asks for it.
+func (r *Run) validation() chart.Series {
+	s := chart.Series{Name: "fixed noise"}
+	for _, c := range r.Checks() {
+		s.X, s.Y = append(s.X, float64(c.Step)), append(s.Y, c.Loss)
+	}
+	return s
+}
+
+// Previews shows what Config's SampleEvery drew so far: a row for every step, a column for every prompt.
+func (r *Run) Previews() (Sheet, error) {
+	previews := r.Run.Previews()
+	if len(previews) == 0 {
+		return Sheet{}, fault.New(fault.NotExist, "show previews", "", "none is drawn yet").Fix("set SampleEvery and SamplePrompts, then Step")
+	}
+	s := &sample.Sheet{Title: "previews", YName: "Step"}
+	for _, o := range previews[0].Options {
+		s.Columns = append(s.Columns, o.Prompt)
+	}
+	for _, p := range previews {
+		s.Rows = append(s.Rows, fmt.Sprint(p.Step))
+		for _, img := range p.Images {
+			s.Cells = append(s.Cells, sample.Cell{Image: img})
+		}
+	}
+	return Sheet{s}, nil
 }
 
 // Adapted returns the base model with the adapter as it is now, at a weight.

@@ -35,6 +35,9 @@ func (r *Run) record(step int) {
 	if w == nil || step%w.every != 0 {
 		return
 	}
+	if r.Sync() != nil {
+		return
+	}
 	d, err := r.Difference().Match(w.match)
 	if err != nil {
 		return

@@ -45,6 +45,7 @@ func (c Config) Check() error {
 		{"DCoef", c.DCoef, math.SmallestNonzeroFloat64, 1e6, "use 1 (the default)"},
 		{"GrowthRate", c.GrowthRate, 0, inf, "use 0 (no limit) or a factor above 1"},
 		{"MaxGradNorm", c.MaxGradNorm, 0, inf, "use 1 (the default), or 0 for none"},
+		{"MaxNorm", c.MaxNorm, 0, inf, "use 0 (off) or 1"},
 		{"GradAccumulation", float64(c.GradAccumulation), 1, 1e6, "use 1 (the default)"},
 		{"Steps", float64(c.Steps), 0, 1e9, "use a number of steps, or 0 to count Epochs"},
 		{"Epochs", float64(c.Epochs), 0, 1e6, "use a number of epochs"},
@@ -65,6 +66,9 @@ func (c Config) Check() error {
 		{"PyramidLevels", float64(c.PyramidLevels), 0, 64, "use 0 (off), or 6 to 10"},
 		{"PyramidDiscount", c.PyramidDiscount, 0, 1, "use 0.3 (the default)"},
 		{"Perturbation", c.Perturbation, 0, 10, "use 0 (off)"},
+		{"SampleEvery", float64(c.SampleEvery), 0, 1e9, "use 0 (none) or a number of steps"},
+		{"ValidateEvery", float64(c.ValidateEvery), 0, 1e9, "use 0 (none) or a number of steps"},
+		{"ValidationBatches", float64(c.ValidationBatches), 1, 1e6, "use 4 (the default)"},
 		{"SaveEvery", float64(c.SaveEvery), 0, 1e9, "use 0 (only when asked) or a number of steps"},
 		{"SaveKeep", float64(c.SaveKeep), 0, 1e9, "use 0 (all) or a number of files"},
 	} {
@@ -108,6 +112,11 @@ func (c Config) checkTogether() error {
 		return bad("GrowthRate", "%v would never let the step size grow", c.GrowthRate).Fix("use 0 (no limit) or a factor above 1")
 	case c.MaskDir != "" && c.AlphaMask:
 		return bad("MaskDir", "is set and AlphaMask too").Fix("choose one source of masks")
+	}
+	if c.SampleEvery > 0 || c.SampleAtFirst {
+		if _, err := c.samples(); err != nil {
+			return err
+		}
 	}
 	if c.Scheduler == "piecewise_constant" {
 		if _, _, err := c.schedule(1).pieces(); err != nil {

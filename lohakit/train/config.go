@@ -47,6 +47,7 @@ type Config struct {
 	BiasCorrection   bool    // Adam's bias correction in D-Adaptation and Prodigy; false
 	SafeguardWarmup  bool    // keep warm-up out of Prodigy's estimate; false
 	MaxGradNorm      float64 // gradients longer than this are scaled down to it; 1 (tool); 0 off
+	MaxNorm          float64 // no layer's difference is longer than this (Frobenius norm) after a step: scale_weight_norms; 0 off; 1 is customary
 	GradAccumulation int     // batches whose gradients are averaged into one step; 1 (tool)
 
 	// How long, on what.
@@ -95,6 +96,14 @@ type Config struct {
 	AlphaMask       bool    // weigh the loss by the images' alpha channels; false
 	MaskDir         string  // folder of mask images that weigh the loss; none
 
+	// What is shown on the way.
+	SampleEvery       int    // steps between previews, drawn into the cell and OutputDir/sample; 0 none (tool)
+	SampleAtFirst     bool   // draw them before the first step too; false (tool)
+	SamplePrompts     string // a prompt a line, with options such as "--n blurry --d 1 --s 30 --l 7.5", or the path of a .txt file of them; none
+	SampleSampler     string // of those that name none; "ddim" (tool)
+	ValidateEvery     int    // steps between validations: loss on fixed noise, see Run.Validate; 0 none (tool)
+	ValidationBatches int    // batches of a validation; 4
+
 	// What is kept.
 	SaveEvery  int    // steps between saved files; 0 only when asked
 	SaveKeep   int    // how many of these stay, the newest; 0 all
@@ -115,6 +124,7 @@ func Default() Config {
 		MaxGradNorm: 1, GradAccumulation: 1,
 		Steps: 6000, Epochs: 1, BatchSize: 8, Resolution: 512, PriorLoss: 1, Seed: 23, MaxTokens: 150, ClipSkip: 1,
 		MaxTimestep: sd.Timesteps, LossType: "l2", HuberSchedule: "snr", HuberC: 0.1, HuberScale: 1, PyramidDiscount: 0.3,
+		SampleSampler: "ddim", ValidationBatches: 4,
 		SaveDType: "fp16", OutputDir: ".", OutputName: "adapter",
 	}
 }

@@ -28,33 +28,31 @@ func (b batch) inputs() []any {
 	return []any{b.latents, b.added, b.target, b.timesteps, b.ids, b.weights, b.mask, b.chance}
 }
 
-// fed is how many inputs a batch is.
-const fed = 8
-
 // graphs are the compiled programs of a run. They hold no weights: runs that differ in nothing but data, rates and seeds share them.
 type graphs struct {
 	model     sd.Config
 	unet      *sd.Params // names of the frozen weights, without tensors
 	text      *sd.Params
-	own       *sd.Params // names of the trained parameters
 	adapter   *adapter.Adapter
+	groups    []adapter.Group
+	slots     []slot
 	cfg       Config
 	optimizer Optimizer
 
-	start, step, gather, loss, blame *xla.Program
+	start, gradients, update, loss *xla.Program
 
 	mu       sync.Mutex
 	compiled map[string]bool // batches' shapes whose step is compiled
 }
 
 func newGraphs(m *sd.Model, a *adapter.Adapter, cfg Config) *graphs {
-	g := &graphs{model: m.Config, unet: namesOf(m.UNet), text: namesOf(m.Text), own: namesOf(a.Params), adapter: a, cfg: cfg,
+	g := &graphs{model: m.Config, unet: namesOf(m.UNet), text: namesOf(m.Text), adapter: a, groups: a.Groups(m.Config), cfg: cfg,
 		optimizer: cfg.optimizer(), compiled: map[string]bool{}}
+	g.slots = slotsOf(g.groups, a)
 	g.start = xla.Compile("optimizer state", g.optimizer.Start)
-	g.step = xla.Compile("training step", g.stepGraph)
-	g.gather = xla.Compile("gradient accumulation", g.gatherGraph)
+	g.gradients = xla.Compile("training step", g.gradientGraph)
+	g.update = xla.Compile("optimizer", g.updateGraph)
 	g.loss = xla.Compile("validation loss", g.lossGraph)
-	g.blame = xla.Compile("search for what is not a number", g.blameGraph)
 	return g
 }
 
@@ -80,7 +78,7 @@ const most = 4
 // sharedGraphs returns graphs for a fresh adapter of cfg.Spec on m: those of an earlier run, if everything they depend on is the same.
 func sharedGraphs(m *sd.Model, a *adapter.Adapter, cfg Config) *graphs {
 	key := fmt.Sprintf("%+v|%+v|%v %v|%T%+v|%+v|%d %v %v %v", m.Config, cfg.Spec, cfg.UNetOnly, cfg.TextOnly, cfg.optimizer(), cfg.optimizer(),
-		cfg.loss(), cfg.ClipSkip, cfg.MaxGradNorm, cfg.GradAccumulation, cfg.MixedBF16)
+		cfg.loss(), cfg.ClipSkip, [2]float64{cfg.MaxGradNorm, cfg.MaxNorm}, cfg.GradAccumulation, cfg.MixedBF16)
 	kept.Lock()
 	defer kept.Unlock()
 	if g := kept.all[key]; g != nil {
@@ -107,15 +105,21 @@ func (g *graphs) ready(shape string) bool {
 	return was
 }
 
-// forward is the loss of a batch: each sample's loss [B] before its weight, and their weighted sum.
-func (g *graphs) forward(own, unet, text sd.Weights, in []*Node) (each, total *Node) {
+// forward is the loss of a batch: each sample's loss [B] before its weight, and their weighted sum. Inputs: frozen UNet, frozen text
+// encoder, batch.
+func (g *graphs) forward(own *adapter.Grouped, in []*Node) (each, total *Node) {
+	frozen, in := cut(in, g.unet.Len())
+	unet := g.unet.Bind(frozen)
+	frozen, in = cut(in, g.text.Len())
+	text := g.text.Bind(frozen)
 	latents, added, target, t, ids, weights, mask, chance := in[0], in[1], in[2], in[3], in[4], in[5], in[6], in[7]
+
 	noisy := AddNoise(latents, added, t, g.cfg.ZeroTerminalSNR)
 	if g.cfg.MixedBF16 {
 		unet, text, noisy = halved(unet), halved(text), ConvertDType(noisy, dtypes.BFloat16)
 	}
-	context := sd.Context(g.model.Text, g.adapter.ApplyTraining(text, own, nil, chance), ids, g.cfg.ClipSkip)
-	prediction := sd.UNet(g.model.UNet, g.adapter.ApplyTraining(unet, own, nil, chance), noisy, t, context)
+	context := sd.Context(g.model.Text, own.Apply(text, chance), ids, g.cfg.ClipSkip)
+	prediction := sd.UNet(g.model.UNet, own.Apply(unet, chance), noisy, t, context)
 	options := g.cfg.loss()
 	options.VPrediction = options.VPrediction || g.model.Prediction == sd.V
 	each = Loss(prediction, latents, target, t, mask, options)
@@ -127,78 +131,56 @@ func halved(w sd.Weights) sd.Weights {
 	return func(name string) *Node { return ConvertDType(w(name), dtypes.BFloat16) }
 }
 
-// stepGraph is the whole training step. Inputs: parameters, [accumulated gradients], frozen UNet, frozen text encoder, batch, rates of the
-// two networks, number of the step, optimizer state. Outputs: the new parameters, the new state, and the total loss with the norm
-// of the gradient.
-func (g *graphs) stepGraph(in []*Node) []*Node {
-	params, in := cut(in, g.own.Len())
+// gradientGraph differentiates the loss of a batch by the parameters. Inputs: parameters, [sums so far], frozen weights, batch. Outputs: the
+// gradients and, last, the loss [1], with accumulation divided by the number of batches and added to the sums.
+func (g *graphs) gradientGraph(in []*Node) []*Node {
+	params, in := cut(in, len(g.slots))
 	var sums []*Node
 	if g.cfg.GradAccumulation > 1 {
-		sums, in = cut(in, g.own.Len())
+		sums, in = cut(in, len(g.slots)+1)
 	}
-	frozen, in := cut(in, g.unet.Len()+g.text.Len()+fed)
-	rates, step, state := in[:2], in[2], in[3:]
-	grads, total := g.gradients(params, frozen)
+	own := g.adapter.Grouped(g.groups, params)
+	_, total := g.forward(own, in)
+	total = DivScalar(total, g.cfg.GradAccumulation)
+	out := append(own.Gradients(total), Reshape(total, 1))
 	for i := range sums {
-		grads[i] = Add(sums[i], grads[i])
+		out[i] = Add(sums[i], out[i])
 	}
+	return out
+}
+
+// updateGraph moves the parameters. Inputs: parameters, gradients, loss, rates of the two networks, number of the step, optimizer state.
+// Outputs: the new parameters, the new state, and the loss with the norm of the gradient.
+//
+// It is a program of its own: XLA would fuse the joining of gradients into every rule that reads them, which takes longer to compile and to run.
+func (g *graphs) updateGraph(in []*Node) []*Node {
+	params, in := cut(in, len(g.slots))
+	grads, in := cut(in, len(g.slots))
+	total, rates, step, state := in[0], in[1:3], in[3], in[4:]
 	grads, norm := ClipNorm(grads, g.cfg.MaxGradNorm)
-	perParam := make([]*Node, len(params))
-	for i, name := range g.own.Names() {
-		perParam[i] = rates[rateOf(name)]
+	perSlot := make([]*Node, len(params))
+	for i, s := range g.slots {
+		perSlot[i] = rates[s.rate]
 	}
-	newParams, newState := g.optimizer.Step(params, grads, state, perParam, step)
+	newParams, newState := g.optimizer.Step(params, grads, state, perSlot, step)
+	if g.cfg.MaxNorm > 0 {
+		newParams = g.adapter.Grouped(g.groups, newParams).MaxNorm(g.cfg.MaxNorm)
+	}
 
 	// A step that went wrong changes nothing: the state stays the last good one.
-	sound := LogicalAnd(IsFinite(total), IsFinite(norm))
+	sound := LogicalAnd(IsFinite(Squeeze(total)), IsFinite(norm))
 	out := append(newParams, newState...)
 	for i, old := range append(params, state...) {
 		out[i] = Where(sound, out[i], old)
 	}
-	return append(out, Concatenate([]*Node{Reshape(total, 1), Reshape(norm, 1)}, 0))
-}
-
-// gatherGraph adds a batch's gradients to the sums. Inputs: parameters, sums, frozen weights, batch. Outputs: new sums, total loss.
-func (g *graphs) gatherGraph(in []*Node) []*Node {
-	params, in := cut(in, g.own.Len())
-	sums, in := cut(in, g.own.Len())
-	grads, total := g.gradients(params, in)
-	for i := range grads {
-		grads[i] = Add(sums[i], grads[i])
-	}
-	return append(grads, total)
-}
-
-// blameGraph tells where a gradient is not finite. Inputs: parameters, frozen weights, batch. Output: each parameter's squared gradient.
-// It is compiled when it is needed, so that every good run is spared a thousand sums.
-func (g *graphs) blameGraph(in []*Node) []*Node {
-	params, in := cut(in, g.own.Len())
-	grads, _ := g.gradients(params, in)
-	for i, grad := range grads {
-		grads[i] = Reshape(ReduceAllSum(Square(grad)), 1)
-	}
-	return []*Node{Concatenate(grads, 0)}
+	return append(out, Concatenate([]*Node{total, Reshape(norm, 1)}, 0))
 }
 
 // lossGraph is the forward pass alone, for validation. Inputs: parameters, frozen weights, batch. Output: each sample's loss [B].
 func (g *graphs) lossGraph(in []*Node) []*Node {
-	params, in := cut(in, g.own.Len())
-	each, _ := g.bound(params, in)
+	params, in := cut(in, len(g.slots))
+	each, _ := g.forward(g.adapter.Grouped(g.groups, params), in)
 	return []*Node{each}
-}
-
-// gradients differentiates the loss by the parameters; with accumulation both are divided by the number of batches.
-func (g *graphs) gradients(params, in []*Node) (grads []*Node, total *Node) {
-	_, total = g.bound(params, in)
-	total = DivScalar(total, g.cfg.GradAccumulation)
-	return Gradient(total, params...), total
-}
-
-// bound is forward with the inputs: frozen UNet, frozen text encoder, batch.
-func (g *graphs) bound(params, in []*Node) (each, total *Node) {
-	unet, in := cut(in, g.unet.Len())
-	text, in := cut(in, g.text.Len())
-	return g.forward(g.own.Bind(params), g.unet.Bind(unet), g.text.Bind(text), in)
 }
 
 // cut takes the first n nodes off.

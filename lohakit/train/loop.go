@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"fmt"
+	"image"
 	"time"
 
 	"github.com/gomlx/gomlx/pkg/core/tensors"
@@ -20,8 +21,7 @@ type Run struct {
 	Adapter *adapter.Adapter // what is trained
 	Data    *dataset.Set     // arranged by Config
 
-	params    *sd.Params // the adapter's, in the order of names
-	names     []string
+	packed    []*tensors.Tensor      // the adapter's parameters by slots, while Step runs; else they are in Adapter
 	state     []*tensors.Tensor      // the optimizer's
 	factor    func(step int) float64 // of the rates, by the step counted from 0
 	tokenizer *sd.Tokenizer
@@ -35,6 +35,8 @@ type Run struct {
 	epoch    int // whose order is in order
 	order    []dataset.Batch
 	losses   []float64 // of each step
+	checks   []Check   // of ValidateEvery
+	previews []Preview
 	started  time.Time
 }
 
@@ -88,9 +90,9 @@ func newRun(model *sd.Model, data *dataset.Set, cfg Config, a *adapter.Adapter, 
 	if err != nil {
 		return nil, err
 	}
-	r := &Run{Config: cfg, Model: model, Adapter: a, Data: data, params: a.Params, names: a.Params.Names(),
+	r := &Run{Config: cfg, Model: model, Adapter: a, Data: data,
 		tokenizer: sd.CLIP(), encoder: encoder, perEpoch: data.StepsPerEpoch(), started: time.Now(), graphs: g}
-	if len(r.names) == 0 {
+	if a.Params.Len() == 0 {
 		return nil, fault.New(fault.Invalid, "configure training", "Preset", "leaves nothing to train").Fix("use full (the default)")
 	}
 	r.total = r.Plan().Steps
@@ -105,7 +107,7 @@ func (r *Run) Plan() dataset.Plan {
 
 // Status is how a run stands after a step.
 type Status struct {
-	Phase     string        // "encoding images", "compiling", "training"
+	Phase     string        // "encoding images", "compiling", "training", "validating", "drawing previews"
 	Step      int           // optimizer steps made
 	Total     int           // of how many; while encoding, Step and Total count images
 	Epoch     int           // from 1
@@ -116,6 +118,7 @@ type Status struct {
 	PerSecond float64       // steps per second of this call, without compiling
 	Left      time.Duration // until n steps are made, at this speed
 	Memory    uint64        // resident memory of the process, bytes; 0 where the system does not tell
+	Previews  []image.Image // drawn after this step, in the status that tells of it
 }
 
 // String is the status in one line.
@@ -130,7 +133,7 @@ func (s Status) String() string {
 // Step makes n optimizer steps, fewer if ctx is cancelled or the run's end is reached, telling report (may be nil) after each. A cancelled
 // context is a fault of kind Canceled, and Step may be called again to go on. A loss or gradient that is not finite is a fault of
 // kind Numeric that names the module it comes from; the parameters are those of the last good step.
-func (r *Run) Step(ctx context.Context, n int, report func(Status)) error {
+func (r *Run) Step(ctx context.Context, n int, report func(Status)) (err error) {
 	if n < 1 {
 		return fault.New(fault.Invalid, "train", "n", "%d steps", n).Fix("use 1 or more")
 	}
@@ -143,6 +146,17 @@ func (r *Run) Step(ctx context.Context, n int, report func(Status)) error {
 	}
 	if err := r.prepare(ctx, report); err != nil {
 		return err
+	}
+	defer func() {
+		if back := r.Sync(); err == nil {
+			err = back
+		}
+		r.packed = nil
+	}()
+	if r.done == 0 {
+		if err := r.previewOnSchedule(ctx, report); err != nil {
+			return err
+		}
 	}
 	n = min(n, r.total-r.done)
 	begin, compiling := time.Now(), time.Duration(0)
@@ -168,6 +182,20 @@ func (r *Run) Step(ctx context.Context, n int, report func(Status)) error {
 		if err := r.saveOnSchedule(); err != nil {
 			return err
 		}
+		if err := r.validateOnSchedule(report); err != nil {
+			return err
+		}
+		if err := r.previewOnSchedule(ctx, report); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// Sync puts the parameters as they are now into Adapter, for a report that looks at them while Step runs; between steps they are there.
+func (r *Run) Sync() error {
+	if r.packed == nil {
+		return nil
+	}
+	return unpack(r.graphs.slots, r.packed, r.Adapter.Params)
 }

@@ -65,8 +65,8 @@ func train(t testing.TB, r *Run, n int) {
 func everything(t testing.TB, r *Run) (all [][]byte) {
 	t.Helper()
 	ts := slices.Clone(r.state)
-	for _, name := range r.names {
-		ts = append(ts, r.params.Get(name))
+	for _, name := range r.Adapter.Params.Names() {
+		ts = append(ts, r.Adapter.Params.Get(name))
 	}
 	for _, v := range ts {
 		if err := v.ConstBytes(func(data []byte) { all = append(all, slices.Clone(data)) }); err != nil {
@@ -123,7 +123,7 @@ func TestRun(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if back.Metadata["ss_steps"] != "62" || back.Metadata["ss_network_dim"] != "8" || back.Params.Len() != r.params.Len() {
+		if back.Metadata["ss_steps"] != "62" || back.Metadata["ss_network_dim"] != "8" || back.Params.Len() != r.Adapter.Params.Len() {
 			t.Errorf("metadata %v", back.Metadata)
 		}
 		again, err := ReadConfig([]byte(back.Metadata["lohakit.config"]))
@@ -133,10 +133,10 @@ func TestRun(t *testing.T) {
 	})
 	t.Run("resume", func(t *testing.T) { resumes(t, r, 4) })
 	t.Run("NaN", func(t *testing.T) {
-		name, done := r.names[3], r.Done()
-		broken := tensors.MustCopyFlatData[float32](r.params.Get(name))
+		name, done := r.Adapter.Params.Names()[3], r.Done()
+		broken := tensors.MustCopyFlatData[float32](r.Adapter.Params.Get(name))
 		broken[0] = float32(math.NaN())
-		r.params.Set(name, tensors.FromFlatDataAndDimensions(broken, r.params.Shape(name)...))
+		r.Adapter.Params.Set(name, tensors.FromFlatDataAndDimensions(broken, r.Adapter.Params.Shape(name)...))
 		kept := everything(t, r)
 		err := r.Step(context.Background(), 3, nil)
 		if !fault.Is(err, fault.Numeric) || r.Done() != done {

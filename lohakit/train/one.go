@@ -9,127 +9,119 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/gomlx/gomlx/pkg/core/dtypes"
+	"github.com/gomlx/gomlx/pkg/core/shapes"
 	"github.com/gomlx/gomlx/pkg/core/tensors"
 
 	"github.com/lohakit/notebook/lohakit/fault"
 	"github.com/lohakit/notebook/lohakit/xla"
 )
 
+// Encode encodes the images, once; Step does so by itself when it has not been done. It tells report (may be nil) after each image, and
+// stops when ctx is cancelled.
+func (r *Run) Encode(ctx context.Context, report func(Status)) error {
+	if r.latents != nil {
+		return nil
+	}
+	latents, err := r.encoder.Encode(ctx, r.Data, func(done, total int) {
+		if report != nil {
+			report(Status{Phase: "encoding images", Step: done, Total: total})
+		}
+	})
+	r.latents = latents
+	return err
+}
+
 // prepare encodes the images and makes the optimizer's state, once.
 func (r *Run) prepare(ctx context.Context, report func(Status)) error {
-	if r.latents == nil {
-		latents, err := r.encoder.Encode(ctx, r.Data, func(done, total int) {
-			report(Status{Phase: "encoding images", Step: done, Total: total})
-		})
-		if err != nil {
-			return err
-		}
-		r.latents = latents
+	if err := r.Encode(ctx, report); err != nil {
+		return err
 	}
+	packed, err := pack(r.graphs.slots, r.Adapter.Params)
+	if err != nil {
+		return err
+	}
+	r.packed = packed
 	if r.state == nil {
-		state, err := r.graphs.start.Run(r.params.Inputs())
-		if err != nil {
-			return err
-		}
-		r.state = state
+		r.state, err = r.graphs.start.Run(r.packed)
 	}
-	return nil
+	return err
 }
 
 // outcome is what a step tells the host, read back once.
 type outcome struct{ loss, norm float64 }
 
-// one makes one optimizer step: GradAccumulation batches, the last of which moves the parameters. compiled tells that it included
-// compiling for a new shape.
+// one makes one optimizer step: the gradients of GradAccumulation batches, then the update. compiled tells that it included compiling for
+// a new shape.
 func (r *Run) one(report func(Status)) (o outcome, compiled bool, err error) {
 	k := r.Config.GradAccumulation
-	var sums []*tensors.Tensor
-	total := 0.0
+	var grads []*tensors.Tensor
 	for i := range k {
 		b, err := r.makeBatch(r.done*k + i)
 		if err != nil {
-			return o, false, err
+			return o, compiled, err
 		}
-		if i < k-1 {
-			if sums == nil {
-				sums = zerosLike(r.tensors())
-			}
-			out, err := r.graphs.gather.Run(r.params.Inputs(), donated(sums), r.Model.UNet.Inputs(), r.Model.Text.Inputs(), b.inputs())
-			if err != nil {
-				return o, false, err
-			}
-			total += float64(tensors.ToScalar[float32](out[len(out)-1]))
-			sums = out[:len(out)-1]
-			continue
+		fresh := false
+		if grads, fresh, err = r.differentiate(b, grads, report); err != nil {
+			return o, compiled, err
 		}
-		values, fresh, err := r.move(b, sums, report)
-		if err != nil {
-			return o, fresh, err
-		}
-		compiled = fresh
-		o = outcome{loss: total + float64(values[0]), norm: float64(values[1])}
-		if !finite(o.loss) || !finite(o.norm) {
-			return o, compiled, r.unsound(o, b)
-		}
+		compiled = compiled || fresh
+	}
+	return r.move(grads, compiled)
+}
+
+// differentiate returns the gradients of a batch, added to the sums of those before it, and the loss.
+func (r *Run) differentiate(b batch, sums []*tensors.Tensor, report func(Status)) (grads []*tensors.Tensor, compiled bool, err error) {
+	if sums == nil && r.Config.GradAccumulation > 1 {
+		sums = zerosLike(r.packed)
+		sums = append(sums, tensors.FromShape(shapes.Make(dtypes.Float32, 1)))
+	}
+	if compiled = !r.graphs.ready(b.latents.Shape().String()); compiled {
+		report(Status{Phase: "compiling", Step: r.done, Total: r.total})
+	}
+	grads, err = r.graphs.gradients.Run(r.packed, donated(sums), r.Model.UNet.Inputs(), r.Model.Text.Inputs(), b.inputs())
+	return grads, compiled, err
+}
+
+// move updates the parameters by the gradients and the loss that differentiate gave.
+func (r *Run) move(grads []*tensors.Tensor, compiled bool) (o outcome, _ bool, err error) {
+	factor := r.factor(r.done)
+	unet, text := r.Config.rates()
+	out, err := r.graphs.update.Run(donated(r.packed), grads, float32(unet*factor), float32(text*factor), float32(r.done+1), donated(r.state))
+	if err != nil {
+		return o, compiled, err
+	}
+	n, last := len(r.packed), len(out)-1
+	r.packed, r.state = out[:n:n], out[n:last:last]
+	values, err := tensors.CopyFlatData[float32](out[last])
+	if err != nil {
+		return o, compiled, fault.New(fault.Other, "read losses", "", "%w", err)
+	}
+	if o = (outcome{float64(values[0]), float64(values[1])}); !finite(o.loss) || !finite(o.norm) {
+		return o, compiled, r.unsound(o, grads)
+	}
+	for _, g := range grads {
+		g.MustFinalizeAll()
 	}
 	r.done++
 	r.losses = append(r.losses, o.loss)
 	return o, compiled, nil
 }
 
-// move makes the last batch's part of a step, in which the parameters move, and returns its loss and the gradient's norm.
-func (r *Run) move(b batch, sums []*tensors.Tensor, report func(Status)) (values []float32, compiled bool, err error) {
-	factor := r.factor(r.done)
-	unet, text := r.Config.rates()
-	rest := []any{donated(sums), r.Model.UNet.Inputs(), r.Model.Text.Inputs(), b.inputs(),
-		float32(unet * factor), float32(text * factor), float32(r.done + 1)}
-	// Compiling first, so that a graph that does not compile has not yet given the parameters away.
-	if !r.graphs.ready(b.latents.Shape().String()) {
-		report(Status{Phase: "compiling", Step: r.done, Total: r.total})
-		compiled = true
-		if err := r.graphs.step.Prepare(append([]any{r.params.Inputs()}, append(rest, r.state)...)...); err != nil {
-			return nil, compiled, err
-		}
-	}
-	out, err := r.graphs.step.Run(append([]any{donated(r.tensors())}, append(rest, donated(r.state))...)...)
-	if err != nil {
-		return nil, compiled, err
-	}
-	if err := r.params.SetAll(out[:len(r.names)]); err != nil {
-		return nil, compiled, err
-	}
-	r.state = out[len(r.names) : len(out)-1]
-	values, err = tensors.CopyFlatData[float32](out[len(out)-1])
-	if err != nil {
-		return nil, compiled, fault.New(fault.Other, "read losses", "", "%w", err)
-	}
-	return values, compiled, nil
-}
-
-// tensors are the trained parameters in order.
-func (r *Run) tensors() []*tensors.Tensor {
-	list := make([]*tensors.Tensor, len(r.names))
-	for i, name := range r.names {
-		list[i] = r.params.Get(name)
-	}
-	return list
-}
-
-// unsound is the fault of a step that was not finite, with the first module whose gradient of the batch is at fault.
-func (r *Run) unsound(o outcome, b batch) error {
+// unsound is the fault of a step that was not finite, with the first module whose gradient is at fault.
+func (r *Run) unsound(o outcome, grads []*tensors.Tensor) error {
 	where := "the loss itself"
-	out, err := r.graphs.blame.Run(r.params.Inputs(), r.Model.UNet.Inputs(), r.Model.Text.Inputs(), b.inputs())
-	if err != nil {
-		return err
-	}
-	squares, err := tensors.CopyFlatData[float32](out[0])
-	if err != nil {
-		return fault.New(fault.Other, "read gradients", "", "%w", err)
-	}
-	for i, s := range squares {
-		if !finite(float64(s)) {
-			where = "module " + strings.SplitN(r.names[i], ".", 2)[0]
-			break
+search:
+	for i, s := range r.graphs.slots {
+		values, err := tensors.CopyFlatData[float32](grads[i])
+		if err != nil {
+			return fault.New(fault.Other, "read gradients", "", "%w", err)
+		}
+		for at, v := range values {
+			if !finite(float64(v)) {
+				where = "module " + strings.SplitN(s.names[at*len(s.names)/len(values)], ".", 2)[0]
+				break search
+			}
 		}
 	}
 	return fault.New(fault.Numeric, "train", fmt.Sprintf("step %d", r.done+1), "loss is %v, first in %s; the adapter is as after step %d",
@@ -141,14 +133,6 @@ func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 // rates are the learning rates of the UNet's and of the text encoder's part, before the schedule.
 func (c Config) rates() (unet, text float64) {
 	return orDefault(c.UNetLR, c.LR), orDefault(c.TextLR, c.LR)
-}
-
-// rateOf is the index of a parameter's rate among the program's two.
-func rateOf(name string) int {
-	if strings.HasPrefix(name, "lora_te_") {
-		return 1
-	}
-	return 0
 }
 
 // status describes the run after a step.

@@ -4,19 +4,20 @@ import (
 	. "github.com/gomlx/gomlx/pkg/core/graph"
 )
 
-// Optimizer is an update rule as graph functions over any list of float32 parameters. All state lives in the returned nodes, so that a
+// Optimizer is an update rule as graph functions over any list of float32 parameters. Each parameter is a stack of tensors, [n, …]: what a
+// rule measures of a tensor, or codes, it does for each of them. All state lives in the returned nodes, so that a
 // training step is one graph from batch to new state, and saving the state tensors saves the optimizer.
 type Optimizer interface {
 	// Start returns the state before the first step.
 	Start(params []*Node) []*Node
-	// Step returns the parameters and the state after one step. rates are scalar learning rates: one for each parameter, or a
+	// Step returns the parameters and the state after one step. rates are scalar learning rates: one for each stack, or a
 	// single one for all. step is a float32 scalar that counts from 1.
 	Step(params, grads, state, rates []*Node, step *Node) (newParams, newState []*Node)
 	// Class is what the trainers call it with its settings, for a file's ss_optimizer: "torch.optim.adamw.AdamW(weight_decay=0.1,…)".
 	Class() string
 }
 
-// Rules go tensor by tensor. Joining all tensors into one vector would need fewer operations, but XLA then fuses the joining into every
+// Rules go stack by stack. Joining all stacks into one vector would need fewer operations, but XLA then fuses the joining into every
 // piece that is cut out again, and compiling takes time with the square of their number.
 
 // rateAt is the rate of the i-th parameter.

@@ -22,7 +22,7 @@ type Adafactor struct {
 func (o Adafactor) Start(params []*Node) (state []*Node) {
 	for _, p := range params {
 		dims := p.Shape().Dimensions
-		if n := len(dims); n >= 2 {
+		if n := len(dims); n > 2 {
 			row := dims[:n-1]
 			col := append(append([]int{}, dims[:n-2]...), dims[n-1])
 			state = append(state, Zeros(p.Graph(), shapes.Make(p.DType(), row...)), Zeros(p.Graph(), shapes.Make(p.DType(), col...)))
@@ -41,7 +41,7 @@ func (o Adafactor) Step(params, grads, state, rates []*Node, step *Node) (newPar
 		g := grads[i]
 		squared := AddScalar(Square(g), o.Eps1)
 		var update *Node
-		if p.Rank() >= 2 {
+		if p.Rank() > 2 {
 			row := decay(state[0], ReduceMean(squared, -1))
 			col := decay(state[1], ReduceMean(squared, -2))
 			newState, state = append(newState, row, col), state[2:]
@@ -66,8 +66,14 @@ func (o Adafactor) Step(params, grads, state, rates []*Node, step *Node) (newPar
 	return newParams, newState
 }
 
-// rms is the root mean square over all elements.
-func rms(x *Node) *Node { return Sqrt(ReduceAllMean(Square(x))) }
+// rms is the root mean square of each tensor of a stack, [n, 1, …].
+func rms(x *Node) *Node {
+	axes := make([]int, x.Rank()-1)
+	for i := range axes {
+		axes[i] = i + 1
+	}
+	return Sqrt(ReduceAndKeep(Square(x), ReduceMean, axes...))
+}
 
 // Class implements Optimizer.
 func (o Adafactor) Class() string {

@@ -90,7 +90,7 @@ func TestOptimizersFollowTheirReferences(t *testing.T) {
 	}
 }
 
-var problemShapes = [][]int{{64, 80}, {8, 5}, {7}}
+var problemShapes = [][]int{{1, 64, 80}, {1, 8, 5}, {1, 7}}
 
 func problemStart() (params []*tensors.Tensor) {
 	for _, dims := range problemShapes {
@@ -177,7 +177,7 @@ func TestCodebook(t *testing.T) {
 		out, err := xla.Compile("quantize", func(in []*Node) []*Node {
 			codes, maxima := quantize(in[0], signed)
 			return []*Node{codes, maxima, dequantize(codes, maxima, signed)}
-		}).Run([][]float32{values})
+		}).Run([][][]float32{{values}})
 		if err != nil {
 			t.Fatal(err)
 		}

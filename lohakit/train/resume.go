@@ -27,6 +27,7 @@ type saved struct {
 	Step   int
 	Data   string // fingerprint of the dataset
 	Model  string // fingerprint of the base model
+	Checks []Check
 }
 
 const (
@@ -45,8 +46,8 @@ func (r *Run) Checkpoint(path string) error {
 		list = append(list, stored)
 		return err
 	}
-	for _, name := range r.names {
-		if err := add(paramPrefix+name, r.params.Get(name)); err != nil {
+	for _, name := range r.Adapter.Params.Names() {
+		if err := add(paramPrefix+name, r.Adapter.Params.Get(name)); err != nil {
 			return err
 		}
 	}
@@ -60,7 +61,7 @@ func (r *Run) Checkpoint(path string) error {
 		binary.LittleEndian.PutUint64(losses[8*i:], math.Float64bits(l))
 	}
 	list = append(list, checkpoint.Tensor{Name: lossesTensor, DType: checkpoint.F64, Shape: []int{len(r.losses)}, Data: losses})
-	about, err := json.Marshal(saved{r.Config, r.done, dataPrint(r.Data), modelPrint(r.Model)})
+	about, err := json.Marshal(saved{r.Config, r.done, dataPrint(r.Data), modelPrint(r.Model), r.checks})
 	if err != nil {
 		return fault.New(fault.Other, "save run", path, "%w", err)
 	}
@@ -96,15 +97,15 @@ func Resume(model *sd.Model, data *dataset.Set, path string, edit func(*Config))
 		return nil, fault.New(fault.Invalid, "resume", path, "the dataset has changed since this run began").
 			Fix("put it back as it was, or start a new run")
 	}
-	for _, name := range r.names {
+	for _, name := range r.Adapter.Params.Names() {
 		t, err := load(f, paramPrefix+name)
 		if err != nil {
 			return nil, bad("%w", err)
 		}
-		if !slices.Equal(t.Shape().Dimensions, r.params.Shape(name)) {
-			return nil, bad("%s has shape %v, the adapter %v", name, t.Shape().Dimensions, r.params.Shape(name))
+		if !slices.Equal(t.Shape().Dimensions, r.Adapter.Params.Shape(name)) {
+			return nil, bad("%s has shape %v, the adapter %v", name, t.Shape().Dimensions, r.Adapter.Params.Shape(name))
 		}
-		r.params.Set(name, t)
+		r.Adapter.Params.Set(name, t)
 	}
 	for i := 0; f.Has(statePrefix + strconv.Itoa(i)); i++ {
 		t, err := load(f, statePrefix+strconv.Itoa(i))
@@ -120,7 +121,7 @@ func Resume(model *sd.Model, data *dataset.Set, path string, edit func(*Config))
 	for i := range losses.Len() {
 		r.losses = append(r.losses, math.Float64frombits(binary.LittleEndian.Uint64(losses.Data[8*i:])))
 	}
-	r.done = s.Step
+	r.done, r.checks = s.Step, s.Checks
 	return r, nil
 }
 

@@ -36,6 +36,9 @@ func (r *Run) saveOnSchedule() error {
 	if err := os.MkdirAll(r.Config.OutputDir, 0o755); err != nil {
 		return fault.New(fault.IO, "save adapter", r.Config.OutputDir, "%w", err).Fix("choose another OutputDir")
 	}
+	if err := r.Sync(); err != nil {
+		return err
+	}
 	if err := r.Save(r.scheduled(r.done)); err != nil {
 		return err
 	}

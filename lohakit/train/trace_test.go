@@ -105,7 +105,7 @@ func TestTwentyStepsAreTheReferences(t *testing.T) {
 			}
 			cfg := Default()
 			cfg.Spec, cfg.Optimizer, cfg.LR, cfg.Eps = c.spec, "AdamW", 2e-3, 1e-5
-			r := &Run{Config: cfg, Model: m, Adapter: a, params: a.Params, names: a.Params.Names(), graphs: newGraphs(m, a, cfg), factor: func(int) float64 { return 1 }}
+			r := &Run{Config: cfg, Model: m, Adapter: a, graphs: newGraphs(m, a, cfg), factor: func(int) float64 { return 1 }}
 			follow(t, f, r, c.name)
 		})
 	}
@@ -117,11 +117,13 @@ func follow(t *testing.T, f fixture, r *Run, kind string) {
 	noise, _ := f.floats("noise")
 	timesteps, rows := f.ints("timesteps"), f.ints("rows")
 	losses, _ := f.floats(kind + ".losses")
-	state, err := r.graphs.start.Run(r.params.Inputs())
-	if err != nil {
+	var err error
+	if r.packed, err = pack(r.graphs.slots, r.Adapter.Params); err != nil {
 		t.Fatal(err)
 	}
-	r.state = state
+	if r.state, err = r.graphs.start.Run(r.packed); err != nil {
+		t.Fatal(err)
+	}
 	const batchSize, volume = 2, 2 * 4 * 8 * 8
 	for step, want := range losses {
 		ids := make([]int32, batchSize*sd.Window)
@@ -136,20 +138,26 @@ func follow(t *testing.T, f fixture, r *Run, kind string) {
 			ids:       tensors.FromFlatDataAndDimensions(ids, batchSize, sd.Window),
 			weights:   tensors.FromFlatDataAndDimensions([]float32{0.5, 0.5}, batchSize), mask: tensors.FromFlatDataAndDimensions(ones(batchSize*64), batchSize, 1, 8, 8),
 			chance: []uint64{1, 2, 3}}
-		values, _, err := r.move(b, nil, func(Status) {})
+		grads, _, err := r.differentiate(b, nil, func(Status) {})
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.done++
-		got := values[0]
-		if math.Abs(float64(got-want)) > 2e-5*float64(want) {
+		o, _, err := r.move(grads, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := o.loss
+		if math.Abs(got-float64(want)) > 2e-5*float64(want) {
 			t.Errorf("step %d: loss %.7f, reference %.7f", step+1, got, want)
 		}
 	}
-	for _, name := range r.names {
+	if err := r.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range r.Adapter.Params.Names() {
 		want, _ := f.floats(kind + ".after." + name)
 		sum := 0.0
-		for i, v := range tensors.MustCopyFlatData[float32](r.params.Get(name)) {
+		for i, v := range tensors.MustCopyFlatData[float32](r.Adapter.Params.Get(name)) {
 			sum += math.Abs(float64(v - want[i]))
 		}
 		if mean := sum / float64(len(want)); mean > 2e-5 {

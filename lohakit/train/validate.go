@@ -1,20 +1,57 @@
 package train
 
 import (
+	"context"
+	"slices"
+
 	"github.com/gomlx/gomlx/pkg/core/tensors"
 
 	"github.com/lohakit/notebook/lohakit/dataset"
 	"github.com/lohakit/notebook/lohakit/fault"
 )
 
+// Check is a validation that ValidateEvery made.
+type Check struct {
+	Step int
+	Loss float64
+}
+
+// Checks returns the validations that ValidateEvery made, in order.
+func (r *Run) Checks() []Check { return slices.Clone(r.checks) }
+
+// validateOnSchedule validates every ValidateEvery steps.
+func (r *Run) validateOnSchedule(report func(Status)) error {
+	if r.Config.ValidateEvery == 0 || r.done%r.Config.ValidateEvery != 0 {
+		return nil
+	}
+	report(Status{Phase: "validating", Step: r.done, Total: r.total})
+	loss, err := r.lossOf(r.packed, r.Config.ValidationBatches)
+	if err == nil {
+		r.checks = append(r.checks, Check{r.done, loss})
+	}
+	return err
+}
+
 // Validate returns the mean loss over the first batches of the images that Config.Validation holds out, of the trained ones where there are
 // none, with noise and timesteps that are the same at every call and in every
 // run of this Seed, so that two figures differ by what was learnt and not by what was drawn. batches is 1 or more; samples are
-// neither flipped nor their captions varied. Call it after the first step.
+// neither flipped nor their captions varied.
 func (r *Run) Validate(batches int) (float64, error) {
-	if r.latents == nil {
-		return 0, fault.New(fault.Invalid, "validate", "", "the images are not encoded yet").Fix("make a step first")
+	if batches < 1 {
+		return 0, fault.New(fault.Invalid, "validate", "batches", "%d batches", batches).Fix("use 1 or more")
 	}
+	if err := r.Encode(context.Background(), nil); err != nil {
+		return 0, err
+	}
+	packed, err := pack(r.graphs.slots, r.Adapter.Params)
+	if err != nil {
+		return 0, err
+	}
+	return r.lossOf(packed, batches)
+}
+
+// lossOf is the loss of parameters.
+func (r *Run) lossOf(packed []*tensors.Tensor, batches int) (float64, error) {
 	sum, n := 0.0, 0
 	order := r.Data.ValidationBatches()
 	if len(order) == 0 {
@@ -30,7 +67,7 @@ func (r *Run) Validate(batches int) (float64, error) {
 		if err != nil {
 			return 0, err
 		}
-		out, err := r.graphs.loss.Run(r.params.Inputs(), r.Model.UNet.Inputs(), r.Model.Text.Inputs(), fed.inputs())
+		out, err := r.graphs.loss.Run(packed, r.Model.UNet.Inputs(), r.Model.Text.Inputs(), fed.inputs())
 		if err != nil {
 			return 0, err
 		}

@@ -1,0 +1,149 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"image"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/lohakit/notebook/lohakit/fault"
+	"github.com/lohakit/notebook/lohakit/sample"
+)
+
+// Preview is what SampleEvery drew after a step.
+type Preview struct {
+	Step    int
+	Options []sample.Options // one for each prompt
+	Images  []image.Image
+}
+
+// Previews returns what was drawn by schedule in this session, oldest first.
+func (r *Run) Previews() []Preview { return slices.Clone(r.previews) }
+
+// previewOnSchedule draws the previews that are due after the steps made so far: into Previews, to report, and to
+// OutputDir/sample/NAME_000500_00_SEED.png, as the trainers name them. Noise is the prompt's own: training goes on as if nothing was drawn.
+func (r *Run) previewOnSchedule(ctx context.Context, report func(Status)) error {
+	due := r.Config.SampleEvery > 0 && r.done > 0 && r.done%r.Config.SampleEvery == 0 || r.Config.SampleAtFirst && r.done == 0
+	if !due {
+		return nil
+	}
+	options, err := r.Config.samples()
+	if err != nil {
+		return err
+	}
+	if err := r.Sync(); err != nil {
+		return err
+	}
+	report(Status{Phase: "drawing previews", Step: r.done, Total: r.total})
+	p := Preview{Step: r.done, Options: options}
+	if p.Images, err = sample.Images(ctx, r.Model, []sample.Applied{sample.At(r.Adapter, 1)}, options...); err != nil {
+		return err
+	}
+	r.previews = append(r.previews, p)
+	report(Status{Phase: "drawing previews", Step: r.done, Total: r.total, Previews: p.Images})
+	for i, img := range p.Images {
+		if err := r.writePreview(p.Step, i, options[i], img); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Run) writePreview(step, i int, o sample.Options, img image.Image) error {
+	path := filepath.Join(r.Config.OutputDir, "sample", fmt.Sprintf("%s_%06d_%02d_%d.png", r.Config.OutputName, step, i, o.Seed))
+	bad := func(err error) error {
+		return fault.New(fault.IO, "save preview", path, "%w", err).Fix("choose another OutputDir, or free space")
+	}
+	info, _, err := sample.Request{Model: r.Model, Options: o}.Info()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return bad(err)
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return bad(err)
+	}
+	defer file.Close()
+	if err := sample.WritePNG(file, img, info.String()); err != nil {
+		return bad(err)
+	}
+	if err := file.Close(); err != nil {
+		return bad(err)
+	}
+	return nil
+}
+
+// samples reads SamplePrompts: one prompt a line, "#" starting a comment line, options after " --" as the trainers write them. Where they
+// leave the seed to chance it is the run's, so that previews of different steps can be compared.
+func (c Config) samples() (list []sample.Options, err error) {
+	text := c.SamplePrompts
+	if strings.HasSuffix(text, ".txt") && !strings.ContainsRune(text, '\n') {
+		data, err := os.ReadFile(text)
+		if err != nil {
+			return nil, fault.New(fault.IO, "read prompts", text, "%w", err).Fix("write the prompts themselves into SamplePrompts")
+		}
+		text = string(data)
+	}
+	for number, line := range strings.Split(text, "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		o, err := promptLine(line, sample.Options{Steps: 30, CFG: 7.5, Seed: int64(c.Seed), Sampler: c.SampleSampler, ClipSkip: c.ClipSkip})
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "read prompts", fmt.Sprintf("SamplePrompts, line %d", number+1), "%w", err).
+				Fix(`write it like "1girl, smile --n blurry --w 512 --h 512 --d 1 --s 30 --l 7.5"`)
+		}
+		list = append(list, o)
+	}
+	if len(list) == 0 {
+		return nil, fault.New(fault.Invalid, "configure training", "SamplePrompts", "there is no prompt to draw").Fix("write one, or set SampleEvery to 0")
+	}
+	return list, nil
+}
+
+// promptLine is one prompt with its options.
+func promptLine(line string, o sample.Options) (sample.Options, error) {
+	parts := strings.Split(line, " --")
+	o.Prompt = strings.TrimSpace(parts[0])
+	for _, part := range parts[1:] {
+		key, value, _ := strings.Cut(strings.TrimSpace(part), " ")
+		value = strings.TrimSpace(value)
+		var err error
+		switch key {
+		case "n":
+			o.Negative = value
+		case "ss":
+			o.Sampler = value
+		case "w":
+			o.Width, err = strconv.Atoi(value)
+		case "h":
+			o.Height, err = strconv.Atoi(value)
+		case "s":
+			o.Steps, err = strconv.Atoi(value)
+		case "d":
+			o.Seed, err = strconv.ParseInt(value, 10, 64)
+		case "l":
+			o.CFG, err = strconv.ParseFloat(value, 64)
+		default:
+			return o, fmt.Errorf("--%s is not an option of Stable Diffusion 1.x previews", key)
+		}
+		if err != nil {
+			return o, fmt.Errorf("--%s: %q is not a number", key, value)
+		}
+	}
+	if name, ok := trainerSamplers[strings.TrimPrefix(strings.ToLower(o.Sampler), "k_")]; ok {
+		o.Sampler = name
+	}
+	_, err := sample.SamplerNamed(o.Sampler)
+	return o, err
+}
+
+// trainerSamplers are what the trainers call samplers, where the name differs.
+var trainerSamplers = map[string]string{"": "DDIM", "dpmsolver++": "DPM++ 2M", "euler_a": "Euler a", "euler": "Euler", "lms": "LMS"}

@@ -1,0 +1,74 @@
+package train
+
+import (
+	"slices"
+
+	"github.com/gomlx/gomlx/pkg/core/dtypes"
+	"github.com/gomlx/gomlx/pkg/core/shapes"
+	"github.com/gomlx/gomlx/pkg/core/tensors"
+
+	"github.com/lohakit/notebook/lohakit/adapter"
+	"github.com/lohakit/notebook/lohakit/checkpoint"
+	"github.com/lohakit/notebook/lohakit/fault"
+	"github.com/lohakit/notebook/lohakit/sd"
+)
+
+// slot is a stacked tensor of trained parameters: those of several layers, of one shape.
+type slot struct {
+	names []string
+	rate  int // 0: the UNet's learning rate, 1: the text encoder's
+}
+
+// slotsOf lists the slots of an adapter's groups, in the order that adapter.Grouped takes them.
+func slotsOf(groups []adapter.Group, a *adapter.Adapter) (list []slot) {
+	for _, g := range groups {
+		for _, suffix := range g.Suffixes {
+			s := slot{}
+			if g.Part == checkpoint.Text {
+				s.rate = 1
+			}
+			for _, layer := range g.Layers {
+				s.names = append(s.names, layer+"."+suffix)
+			}
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// pack stacks the adapter's parameters, a copy.
+func pack(slots []slot, p *sd.Params) ([]*tensors.Tensor, error) {
+	list := make([]*tensors.Tensor, len(slots))
+	for i, s := range slots {
+		size := p.Get(s.names[0]).Size()
+		stack := tensors.FromShape(shapes.Make(dtypes.Float32, append([]int{len(s.names)}, p.Shape(s.names[0])...)...))
+		err := stack.MutableFlatData(func(flat any) {
+			for k, name := range s.names {
+				p.Get(name).MustConstFlatData(func(from any) { copy(flat.([]float32)[k*size:], from.([]float32)) })
+			}
+		})
+		if err != nil {
+			return nil, fault.New(fault.Other, "read adapter", s.names[0], "%w", err)
+		}
+		list[i] = stack
+	}
+	return list, nil
+}
+
+// unpack puts stacked parameters back.
+func unpack(slots []slot, packed []*tensors.Tensor, p *sd.Params) error {
+	for i, s := range slots {
+		dims := packed[i].Shape().Dimensions[1:]
+		err := packed[i].ConstFlatData(func(flat any) {
+			all := flat.([]float32)
+			size := len(all) / len(s.names)
+			for k, name := range s.names {
+				p.Set(name, tensors.FromFlatDataAndDimensions(slices.Clone(all[k*size:(k+1)*size]), dims...))
+			}
+		})
+		if err != nil {
+			return fault.New(fault.Other, "read parameters", s.names[0], "%w", err)
+		}
+	}
+	return nil
+}
