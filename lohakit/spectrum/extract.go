@@ -129,7 +129,11 @@ func (e Extraction) layer(m Matrix, rule Rule) (made, error) {
 			return made{}, err
 		}
 	}
-	rank := rule.Rank(s, min(out, in))
+	limit := min(out, in) // as both references have it, of checkpoints and not of adapters
+	if m.product != nil {
+		limit = m.full()
+	}
+	rank := rule.Rank(s, limit)
 	if rule.Mode == Whole || (e.WholeAbove && 2*rank >= out) {
 		diff, err := checkpoint.FromFloats(m.Key+".diff", e.DType, m.Shape, m.Values())
 		return made{[]checkpoint.Tensor{diff}, Part{Name: m.Name, Share: 1}}, err
@@ -143,11 +147,12 @@ func (e Extraction) layer(m Matrix, rule Rule) (made, error) {
 	held := 0.0
 	for r, sigma := range p.values {
 		held += sigma * sigma
+		sign := math.Copysign(1, p.v.At(0, r)) // a singular vector's sign is free, but clamping depends on it
 		for i := range m.Rows {
-			up[i*rank+r] = float32(p.u.At(i, r) * sigma)
+			up[i*rank+r] = float32(sign * p.u.At(i, r) * sigma)
 		}
 		for j := range m.Cols {
-			down[r*m.Cols+j] = float32(p.v.At(j, r))
+			down[r*m.Cols+j] = float32(sign * p.v.At(j, r))
 		}
 	}
 	if e.Clamp > 0 {

@@ -2,6 +2,7 @@ package spectrum
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -14,7 +15,7 @@ import (
 	"github.com/lohakit/notebook/lohakit/fault"
 )
 
-func list(all ...Matrix) Differences {
+func listOf(all ...Matrix) Differences {
 	var out Differences
 	for _, m := range all {
 		if m.Shape == nil {
@@ -81,7 +82,7 @@ func TestExtractsAsLyCORIS(t *testing.T) {
 		}
 		m.Key = "lora_unet_x"
 		rule := Rule{Mode: Mode(run.Mode), Value: run.Param}
-		a, parts, err := Extract(list(m), Extraction{Linear: rule, Conv: rule, WholeAbove: true, DType: checkpoint.F32}, nil)
+		a, parts, err := Extract(listOf(m), Extraction{Linear: rule, Conv: rule, WholeAbove: true, DType: checkpoint.F32}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,6 +108,114 @@ func TestExtractsAsLyCORIS(t *testing.T) {
 	}
 }
 
+// TestResizesAsSDScripts compares with the recorded resizing of a LoRA and a LoCon, and extraction with clamped factors.
+func TestResizesAsSDScripts(t *testing.T) {
+	raw, err := os.ReadFile("testdata/resize.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r struct {
+		Layers []struct {
+			Shape    []int
+			Dim      int
+			Alpha    float64
+			Up, Down []float32
+			Runs     []struct {
+				Method     string
+				Parameter  float64
+				Most, More int
+				Rank       int
+				Product    []float64
+			}
+		}
+		Extractions []struct {
+			Shape      []int
+			Rank       int
+			Difference []float32
+			Values     []float64
+			Product    []float64
+		}
+	}
+	if err := json.Unmarshal(raw, &r); err != nil {
+		t.Fatal(err)
+	}
+	const key = "lora_unet_x"
+	same := func(what string, a *adapter.Adapter, cols, rank int, step int, want []float64) {
+		t.Helper()
+		up, down := tensorOf(t, a, key+".lora_up.weight"), tensorOf(t, a, key+".lora_down.weight")
+		for i, w := range want {
+			row, col, got := step*i/cols, step*i%cols, 0.0
+			for k := range rank {
+				got += float64(up[row*rank+k]) * float64(down[k*cols+col])
+			}
+			if math.Abs(got-w) > 1e-5 {
+				t.Errorf("%s: product at %d is %v, want %v", what, step*i, got, w)
+				return
+			}
+		}
+	}
+	const step = 29
+	for _, l := range r.Layers {
+		list, err := Factors(key, l.Shape, l.Dim, l.Up, l.Down, checkpoint.F32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if list[2], err = checkpoint.FromFloats(key+".alpha", checkpoint.F32, nil, []float32{float32(l.Alpha)}); err != nil {
+			t.Fatal(err)
+		}
+		a, err := adapter.FromTensors("x", list, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := a.Product(key, l.Shape)
+		if err != nil || p == nil {
+			t.Fatalf("%v, %v", p, err)
+		}
+		m, err := ofProduct("x", p, l.Shape)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Key = key
+		for _, run := range l.Runs {
+			rule := Rule{Mode: Mode(run.Method), Value: run.Parameter, Max: run.Most, More: run.More}
+			if rule.Mode == Fixed {
+				rule = Rule{Mode: Fixed, Value: float64(run.Most)}
+			}
+			got, parts, err := Extract(listOf(m), Extraction{Linear: rule, Conv: rule, DType: checkpoint.F32}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if parts[0].Rank != run.Rank {
+				t.Errorf("%+v chooses rank %d, sd-scripts %d", rule, parts[0].Rank, run.Rank)
+				continue
+			}
+			same(fmt.Sprintf("%+v", rule), got, m.Cols, run.Rank, step, run.Product)
+		}
+	}
+	for _, x := range r.Extractions {
+		m, err := NewMatrix("x", x.Difference, x.Shape...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := Of(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range x.Values {
+			if want > 1e-4 && math.Abs(s.Values[i]-want) > 1e-5*want+1e-7 {
+				t.Errorf("%v: value %d is %v, torch has %v", x.Shape, i, s.Values[i], want)
+			}
+		}
+		m.Key = key
+		rule := Rule{Mode: Fixed, Value: float64(x.Rank)}
+		got, _, err := Extract(listOf(m), Extraction{Linear: rule, Conv: rule, Clamp: 0.99, DType: checkpoint.F32}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(fmt.Sprintf("clamped %v", x.Shape), got, m.Cols, x.Rank, step, x.Product)
+	}
+}
+
 // TestResizingRules checks kohya's rules on singular values whose ranks are plain.
 func TestResizingRules(t *testing.T) {
 	s := &Spectrum{Rows: 4, Cols: 4, Values: []float64{8, 4, 2, 1}, Energy: 85}
@@ -115,8 +224,8 @@ func TestResizingRules(t *testing.T) {
 		want int
 	}{
 		{Rule{Mode: SVRatio, Value: 5}, 3}, {Rule{Mode: SVRatio, Value: 5, Max: 2}, 2},
-		{Rule{Mode: SVCumulative, Value: 0.5}, 2}, {Rule{Mode: SVCumulative, Value: 0.7}, 3}, {Rule{Mode: SVCumulative, Value: 1}, 4},
-		{Rule{Mode: SVFro, Value: 0.9}, 3}, {Rule{Mode: Energy, Value: 0.9}, 2}, {Rule{Mode: Energy, Value: 0.95}, 3}, {Rule{Mode: Fixed, Value: 9}, 4},
+		{Rule{Mode: SVCumulative, Value: 0.5}, 1}, {Rule{Mode: SVCumulative, Value: 0.7}, 2}, {Rule{Mode: SVCumulative, Value: 1}, 4},
+		{Rule{Mode: SVFro, Value: 0.9}, 2}, {Rule{Mode: SVFro, Value: 0.9, More: 1}, 3}, {Rule{Mode: Energy, Value: 0.9}, 2}, {Rule{Mode: Energy, Value: 0.95}, 3}, {Rule{Mode: Fixed, Value: 9}, 4},
 	} {
 		if got := c.rule.Rank(s, 4); got != c.want {
 			t.Errorf("%+v chooses %d of %v, want %d", c.rule, got, s.Values, c.want)
@@ -126,7 +235,7 @@ func TestResizingRules(t *testing.T) {
 		t.Errorf("of nothing %d ranks are kept", got)
 	}
 	for _, r := range []Rule{{Mode: "best"}, {Mode: Fixed, Value: 0.5}, {Mode: Ratio, Value: 2}, {Mode: SVRatio, Value: 1}, {Mode: Energy, Value: math.NaN()},
-		{Mode: Threshold, Value: -1}, {Mode: Whole, Max: -1}} {
+		{Mode: Threshold, Value: -1}, {Mode: Whole, Max: -1}, {Mode: Energy, More: -1}} {
 		if err := r.Check(); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%+v: %v", r, err)
 		}
@@ -191,12 +300,12 @@ func TestClampIsTheSignedQuantile(t *testing.T) {
 func TestCurveFalls(t *testing.T) {
 	m := product(40, 30, 30, 0.8, 2)
 	m.Shape, m.Key = []int{40, 30}, "lora_unet_x"
-	curve, err := Curve(list(m), nil, 2, 8, 30)
+	curve, err := Curve(listOf(m), nil, 2, 8, 30)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range curve {
-		a, parts, err := Extract(list(m), Extraction{Linear: Rule{Mode: Fixed, Value: float64(p.Rank)}}, nil)
+		a, parts, err := Extract(listOf(m), Extraction{Linear: Rule{Mode: Fixed, Value: float64(p.Rank)}}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -212,12 +321,12 @@ func TestCurveFalls(t *testing.T) {
 			t.Errorf("rank %d: the curve says %v in %d bytes, the extraction has %v in %d", p.Rank, p.Error, p.Bytes, parts[0].Error, bytes)
 		}
 	}
-	if _, _, err := Extract(list(m), Extraction{}, nil); !fault.Is(err, fault.Invalid) {
+	if _, _, err := Extract(listOf(m), Extraction{}, nil); !fault.Is(err, fault.Invalid) {
 		t.Errorf("no rule: %v", err)
 	}
 	zero := m
 	zero.values = make([]float32, len(m.values))
-	if _, _, err := Extract(list(zero), Extraction{Linear: Rule{Mode: Fixed, Value: 4}}, nil); !fault.Is(err, fault.Invalid) {
+	if _, _, err := Extract(listOf(zero), Extraction{Linear: Rule{Mode: Fixed, Value: 4}}, nil); !fault.Is(err, fault.Invalid) {
 		t.Errorf("no difference: %v", err)
 	}
 }
@@ -226,22 +335,22 @@ func TestCurveFalls(t *testing.T) {
 func TestSumIsExact(t *testing.T) {
 	a, b := product(12, 9, 3, 0.5, 2), random(12, 9, 5)
 	b.Name = a.Name
-	sum, err := Sum([]float64{1, 0.5}, list(a), list(b))
+	sum, err := Sum([]float64{1, 0.5}, listOf(a), listOf(b))
 	for i, v := range matrix(t, sum, err).Values() {
 		if want := a.values[i] + b.values[i]/2; math.Abs(float64(v-want)) > 1e-6 {
 			t.Fatalf("element %d is %v, want %v", i, v, want)
 		}
 	}
-	if _, err := Sum([]float64{1}, list(a), list(b)); !fault.Is(err, fault.Invalid) {
+	if _, err := Sum([]float64{1}, listOf(a), listOf(b)); !fault.Is(err, fault.Invalid) {
 		t.Errorf("one weight for two: %v", err)
 	}
-	if _, err := Sum([]float64{1, 1}, list(a), list(product(9, 12, 3, 0.5, 2))); !fault.Is(err, fault.Invalid) {
+	if _, err := Sum([]float64{1, 1}, listOf(a), listOf(product(9, 12, 3, 0.5, 2))); !fault.Is(err, fault.Invalid) {
 		t.Errorf("two shapes: %v", err)
 	}
 	thin := func(seed uint64) Matrix {
 		return thinProduct(40, 30, 3, seed)
 	}
-	sum, err = Sum([]float64{2, -1}, list(thin(1)), list(thin(2)))
+	sum, err = Sum([]float64{2, -1}, listOf(thin(1)), listOf(thin(2)))
 	m := matrix(t, sum, err)
 	if m.product == nil || m.product.Rank != 6 {
 		t.Errorf("the sum of two products of rank 3 is %+v", m.product)

@@ -18,18 +18,18 @@ func TestFitLoHa(t *testing.T) {
 	for i := range m.values {
 		m.values[i] *= b.values[i] + 0.01*rng.values[i]
 	}
-	_, same, err := FitLoHa(list(m), 3, 0, nil)
+	_, same, err := FitLoHa(listOf(m), 3, 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, low, err := Extract(list(m), Extraction{Linear: Rule{Mode: Fixed, Value: 3}}, nil)
+	_, low, err := Extract(listOf(m), Extraction{Linear: Rule{Mode: Fixed, Value: 3}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if same[0].Error > 0.8*low[0].Error {
 		t.Errorf("the fit misses %.3f, a LoRA of its dim %.3f", same[0].Error, low[0].Error)
 	}
-	if _, _, err := FitLoHa(list(m), 0, 0, nil); !fault.Is(err, fault.Invalid) {
+	if _, _, err := FitLoHa(listOf(m), 0, 0, nil); !fault.Is(err, fault.Invalid) {
 		t.Errorf("dim 0: %v", err)
 	}
 }

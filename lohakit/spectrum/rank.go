@@ -19,14 +19,15 @@ const (
 	Energy    Mode = "energy"    // as few as hold Value (0 to 1) of the energy Σσ²
 
 	SVRatio      Mode = "sv_ratio"      // values above the largest divided by Value (above 1)
-	SVCumulative Mode = "sv_cumulative" // one more than it takes for Value (0 to 1) of the sum of all, as sd-scripts before 2025
-	SVFro        Mode = "sv_fro"        // one more than it takes for Value (0 to 1) of the Frobenius norm
+	SVCumulative Mode = "sv_cumulative" // as few as reach Value (0 to 1) of the sum of all
+	SVFro        Mode = "sv_fro"        // as few as reach Value (0 to 1) of the Frobenius norm
 )
 
 // Rule chooses ranks.
 type Rule struct {
 	Mode  Mode
 	Value float64
+	More  int // ranks above what the mode chooses; the three of sd-scripts kept 1 more until 2025
 	Max   int // no rank is above it; 0 sets no bound
 }
 
@@ -58,8 +59,8 @@ func (r Rule) Check() error {
 		return fault.New(fault.Invalid, "choose ranks", string(r.Mode), "there is no such mode").
 			Fix("use fixed, threshold, ratio, quantile, full, energy, sv_ratio, sv_cumulative or sv_fro")
 	}
-	if r.Max < 0 {
-		return fault.New(fault.Invalid, "choose ranks", "Max", "%d is negative", r.Max)
+	if r.Max < 0 || r.More < 0 {
+		return fault.New(fault.Invalid, "choose ranks", "Max and More", "%d and %d: one is negative", r.Max, r.More).Fix("use 0 or more")
 	}
 	return nil
 }
@@ -95,13 +96,13 @@ func (r Rule) Rank(s *Spectrum, limit int) int {
 	case SVRatio:
 		count(func(v float64) bool { return v > values[0]/r.Value })
 	case SVCumulative:
-		// kohya adds one to the index found and one to the number
 		count(func(v float64) bool { running += v; return running/sum < r.Value })
-		n = min(n+1, len(values)-1) + 1
+		n++
 	case SVFro:
 		count(func(v float64) bool { running += v * v; return running/square < r.Value*r.Value })
-		n = min(n+1, len(values)-1) + 1
+		n++
 	}
+	n += r.More
 	if (r.Mode == SVRatio || r.Mode == SVCumulative || r.Mode == SVFro) && (len(values) == 0 || values[0] <= nothing) {
 		n = 1
 	}

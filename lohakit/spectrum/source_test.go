@@ -141,7 +141,7 @@ func TestOfModels(t *testing.T) {
 func TestProgressStops(t *testing.T) {
 	stop := errors.New("stop")
 	calls := 0
-	_, err := All(list(random(3, 3, 1), random(3, 3, 2), random(3, 3, 3), random(3, 3, 4)), func(done, total int) error {
+	_, err := All(listOf(random(3, 3, 1), random(3, 3, 2), random(3, 3, 3), random(3, 3, 4)), func(done, total int) error {
 		calls++
 		if done == 2 {
 			return stop
