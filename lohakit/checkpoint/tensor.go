@@ -112,26 +112,47 @@ func (t Tensor) String() string {
 
 // Floats converts the elements to float32: exactly for F16, BF16 and F32, rounding to nearest for F64. The slice is a
 // copy and may be changed. Other types are Unsupported; a file that another program truncated while it was open is Corrupt.
-func (t Tensor) Floats() (values []float32, err error) {
-	const op = "read tensor"
-	if !t.DType.Float() {
-		return nil, fault.New(fault.Unsupported, op, t.Name, "%v is not a floating-point type", t.DType)
+func (t Tensor) Floats() ([]float32, error) {
+	if err := t.checkFloats(); err != nil {
+		return nil, err
 	}
-	n := t.Len()
-	if n < 0 || len(t.Data)/(t.DType.Bits()/8) != n {
-		return nil, fault.New(fault.Invalid, op, t.Name, "%d bytes do not hold shape %v of %v", len(t.Data), t.Shape, t.DType)
+	values := make([]float32, t.Len())
+	if err := t.ReadFloats(values); err != nil {
+		return nil, err
+	}
+	return values, nil
+}
+
+// ReadFloats is Floats into values, which has t.Len() elements.
+func (t Tensor) ReadFloats(values []float32) (err error) {
+	if err := t.checkFloats(); err != nil {
+		return err
+	}
+	if len(values) != t.Len() {
+		return fault.New(fault.Invalid, "read tensor", t.Name, "%d values do not take shape %v", len(values), t.Shape)
 	}
 	// Reading a mapped page that is no longer in the file is a memory fault, not an error: turn it into one.
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if r := recover(); r != nil {
-			values, err = nil, fault.New(fault.Corrupt, op, t.Name, "its file shrank or was closed while in use (%v)", r).
+			err = fault.New(fault.Corrupt, "read tensor", t.Name, "its file shrank or was closed while in use (%v)", r).
 				Fix("keep the file unchanged while it is open")
 		}
 	}()
-	values = make([]float32, n)
 	decode(values, t.DType, t.Data)
-	return values, nil
+	return nil
+}
+
+// checkFloats is the fault of a tensor that is not made of floating-point numbers, or not of as many as its shape says.
+func (t Tensor) checkFloats() error {
+	const op = "read tensor"
+	if !t.DType.Float() {
+		return fault.New(fault.Unsupported, op, t.Name, "%v is not a floating-point type", t.DType)
+	}
+	if n := t.Len(); n < 0 || len(t.Data)/(t.DType.Bits()/8) != n {
+		return fault.New(fault.Invalid, op, t.Name, "%d bytes do not hold shape %v of %v", len(t.Data), t.Shape, t.DType)
+	}
+	return nil
 }
 
 // FromFloats returns a tensor that holds values as F16, BF16, F32 or F64, rounded to nearest even. Values past the range

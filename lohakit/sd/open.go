@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"math"
 
+	"github.com/gomlx/gomlx/pkg/core/dtypes"
+	"github.com/gomlx/gomlx/pkg/core/shapes"
 	"github.com/gomlx/gomlx/pkg/core/tensors"
 
 	"github.com/lohakit/notebook/lohakit/checkpoint"
@@ -118,15 +120,24 @@ func readPart(f *checkpoint.Model, part checkpoint.Part, path, remedy string) (*
 		if stored.Len() == 0 {
 			return nil, fault.New(fault.Corrupt, "open model", path, "%s tensor %s is empty, %v", part, name, stored.Shape)
 		}
-		floats, err := stored.Floats()
+		t := tensors.FromShape(shapes.Make(dtypes.Float32, stored.Shape...))
+		var wrong error
+		err = tensors.MutableFlatData(t, func(values []float32) {
+			if err := stored.ReadFloats(values); err != nil {
+				wrong = in(path, err)
+			} else if i := firstNonFinite(values); i >= 0 {
+				wrong = fault.New(fault.Numeric, "open model", path, "%s tensor %s holds %v at element %d", part, name, values[i], i).
+					Fix("take an earlier file, or merge again without the source it came from")
+			}
+		})
+		if wrong != nil {
+			return nil, wrong
+		}
 		if err != nil {
-			return nil, in(path, err)
+			return nil, fault.New(fault.Other, "open model", path, "%w", err)
 		}
-		if i := firstNonFinite(floats); i >= 0 {
-			return nil, fault.New(fault.Numeric, "open model", path, "%s tensor %s holds %v at element %d", part, name, floats[i], i).
-				Fix("take an earlier file, or merge again without the source it came from")
-		}
-		p.Set(name, tensors.FromFlatDataAndDimensions(floats, stored.Shape...))
+		p.Set(name, t)
+		f.Release(stored)
 	}
 	return p, nil
 }

@@ -41,7 +41,7 @@ func openBackend() (backends.Backend, error) {
 	}
 	config := plugin
 	if device == "cpu" {
-		cachePrograms(plugin)
+		hookCompile(plugin)
 		config += ",shared_buffers"
 	} else {
 		pointToCUDA(plugin)

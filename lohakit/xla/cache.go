@@ -3,7 +3,7 @@ package xla
 /*
 #cgo linux LDFLAGS: -ldl
 #include <stdlib.h>
-void *cached_api(const char *plugin);
+void *hooked_api(const char *plugin);
 */
 import "C"
 
@@ -23,7 +23,7 @@ import (
 
 // Compiling a UNet's training step takes XLA tens of seconds, so programs are kept on disk: a copy of the plugin's function table
 // with another compile function looks there first. What a program was compiled from, by which plugin, for which
-// processor and with which flags is its key; whatever does not match, or does not load, is compiled.
+// processor and with which options is its key; whatever does not match, or does not load, is compiled.
 
 // CacheVar names the environment variable with the folder of compiled programs: by default lohakit/xla in the user's cache folder.
 // "off" disables the cache.
@@ -35,33 +35,39 @@ const (
 )
 
 var cache struct {
-	folder string
+	folder string // "" is none
 	plugin string // identifies the plugin and the processor
 }
 
-// cachePrograms makes the plugin at path compile through the cache. Where that is impossible nothing changes.
-func cachePrograms(path string) {
+// hookCompile makes the CPU plugin at path compile with cpuOptions and through the cache. Where that is impossible nothing changes.
+func hookCompile(path string) {
+	cpath := C.CString(path)
+	defer C.free(unsafe.Pointer(cpath))
+	api := C.hooked_api(cpath)
+	if api == nil {
+		return
+	}
+	cache.folder = cacheFolder()
+	if info, err := os.Stat(path); err == nil {
+		cache.plugin = fmt.Sprintf("%s %d %d\n%s\n%s", filepath.Base(path), info.Size(), info.ModTime().UnixNano(), os.Getenv("XLA_FLAGS"), processor())
+	}
+	_ = pjrt.RegisterPreloadedPlugin(path, uintptr(api)) // if it fails, the plugin is opened as usual
+}
+
+// cacheFolder is where compiled programs are kept, made if it does not exist; "" if nowhere.
+func cacheFolder() string {
 	folder := os.Getenv(CacheVar)
 	if folder == "" {
 		user, err := os.UserCacheDir()
 		if err != nil {
-			return
+			return ""
 		}
 		folder = filepath.Join(user, "lohakit", "xla")
 	}
-	info, err := os.Stat(path)
-	if folder == "off" || err != nil || os.MkdirAll(folder, 0o755) != nil {
-		return
+	if folder == "off" || os.MkdirAll(folder, 0o755) != nil {
+		return ""
 	}
-	cpath := C.CString(path)
-	defer C.free(unsafe.Pointer(cpath))
-	api := C.cached_api(cpath)
-	if api == nil {
-		return
-	}
-	cache.folder = folder
-	cache.plugin = fmt.Sprintf("%s %d %d\n%s\n%s", filepath.Base(path), info.Size(), info.ModTime().UnixNano(), os.Getenv("XLA_FLAGS"), processor())
-	_ = pjrt.RegisterPreloadedPlugin(path, uintptr(api)) // if it fails, the plugin is opened as usual
+	return folder
 }
 
 // processor describes the instructions this machine has, which compiled programs use.
@@ -77,6 +83,16 @@ func processor() []byte {
 	return out
 }
 
+// compileOptions returns the options to compile code with in C memory, which the caller frees.
+//
+//export compileOptions
+func compileOptions(code *C.char, codeSize C.size_t, options *C.char, optionsSize C.size_t, size *C.size_t) *C.char {
+	given := unsafe.Slice((*byte)(unsafe.Pointer(options)), optionsSize)
+	all := append(slices.Clip(given), cpuOptions(unsafe.Slice((*byte)(unsafe.Pointer(code)), codeSize))...)
+	*size = C.size_t(len(all))
+	return (*C.char)(C.CBytes(all))
+}
+
 //export programKey
 func programKey(code *C.char, codeSize C.size_t, options *C.char, optionsSize C.size_t) *C.char {
 	h := sha256.New()
@@ -90,6 +106,9 @@ func programKey(code *C.char, codeSize C.size_t, options *C.char, optionsSize C.
 //
 //export loadProgram
 func loadProgram(key *C.char, size *C.size_t) *C.char {
+	if cache.folder == "" {
+		return nil
+	}
 	path := filepath.Join(cache.folder, C.GoString(key))
 	file, err := os.ReadFile(path)
 	if err != nil || len(file) < sha256.Size {
@@ -153,7 +172,7 @@ func programClock() C.longlong { return C.longlong(time.Now().UnixNano()) }
 
 //export worthStoring
 func worthStoring(start C.longlong) C.int {
-	if time.Duration(time.Now().UnixNano()-int64(start)) < worth {
+	if cache.folder == "" || time.Duration(time.Now().UnixNano()-int64(start)) < worth {
 		return 0
 	}
 	return 1

@@ -2,6 +2,7 @@ package xla
 
 import (
 	"fmt"
+	"runtime/debug"
 	"sync"
 
 	"github.com/gomlx/gomlx/pkg/core/graph"
@@ -44,6 +45,9 @@ func (p *Program) Run(in ...any) ([]*tensors.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := p.upload(args); err != nil {
+		return nil, err
+	}
 	var out []*tensors.Tensor
 	var runErr error
 	if err := Try("run "+p.name, func() { out, runErr = exec.Exec(args...) }); err != nil {
@@ -63,6 +67,9 @@ func (p *Program) Prepare(in ...any) error {
 	}
 	args, err := p.arguments(nil, undonated(in))
 	if err != nil {
+		return err
+	}
+	if err := p.upload(args); err != nil {
 		return err
 	}
 	var compileErr error
@@ -127,6 +134,39 @@ func (p *Program) arguments(args, in []any) ([]any, error) {
 		}
 	}
 	return args, nil
+}
+
+// Sizes in bytes of the tensors that upload handles, and of the host memory that may wait for the garbage collector meanwhile.
+const (
+	largeTensor = 1 << 20
+	maxGarbage  = 256 << 20
+)
+
+// upload moves large tensors that only the host has to the device, and returns their host memory to the operating system on the way:
+// left to the garbage collector, a model would take its size twice.
+func (p *Program) upload(args []any) error {
+	backend, err := Backend()
+	if err != nil {
+		return err
+	}
+	garbage := uintptr(0)
+	for _, v := range args {
+		t, ok := v.(*tensors.Tensor)
+		if !ok || !t.Ok() || t.IsOnAnyDevice() || t.Memory() < largeTensor {
+			continue
+		}
+		if err := t.MaterializeOnDevice(backend, true, 0); err != nil {
+			return fault.New(fault.Other, "run", p.name, "moving %v to the device: %w", t.Shape(), err)
+		}
+		if !t.IsShared() {
+			t.FinalizeLocal()
+		}
+		if garbage += t.Memory(); garbage >= maxGarbage {
+			debug.FreeOSMemory()
+			garbage = 0
+		}
+	}
+	return nil
 }
 
 func undonated(in []any) []any {

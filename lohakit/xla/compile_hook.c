@@ -1,4 +1,4 @@
-#include "cache_hook.h"
+#include "compile_hook.h"
 
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -44,11 +44,15 @@ static void store(pjrt_compile *c, char *key) {
 	plugin_api->functions[EXECUTABLE_DESTROY](&destroy);
 }
 
-// compile stands in for the plugin's function.
+// compile stands in for the plugin's function: it adds to the options, and looks for the program in the cache first.
 static void *compile(void *args) {
 	pjrt_compile *c = args;
-	char *key = programKey(c->program->code, c->program->code_size, (char *)c->options, c->options_size);
-	size_t size = 0;
+	const char *given = c->options;
+	size_t given_size = c->options_size, options_size = 0, size = 0;
+	char *options = compileOptions(c->program->code, c->program->code_size, (char *)given, given_size, &options_size);
+	c->options = options;
+	c->options_size = options_size;
+	char *key = programKey(c->program->code, c->program->code_size, options, options_size);
 	char *bytes = loadProgram(key, &size);
 	int loaded = bytes != NULL && load(c, bytes, size);
 	free(bytes);
@@ -59,11 +63,18 @@ static void *compile(void *args) {
 		if (error == NULL && worthStoring(start)) store(c, key);
 	}
 	free(key);
+	free(options);
+	c->options = given;
+	c->options_size = given_size;
+	if (error != NULL) { // perhaps the plugin is too old for the options
+		drop(error);
+		error = plugin_api->functions[CLIENT_COMPILE](c);
+	}
 	return error;
 }
 
-// cached_api opens the plugin and returns a copy of its table of functions that compiles through the cache; NULL if it cannot.
-void *cached_api(const char *plugin) {
+// hooked_api opens the plugin and returns a copy of its table of functions with that compile in it; NULL if it cannot.
+void *hooked_api(const char *plugin) {
 	void *library = dlopen(plugin, RTLD_LAZY);
 	if (library == NULL) return NULL;
 	pjrt_api *(*get)(void) = (pjrt_api *(*)(void))dlsym(library, "GetPjrtApi");

@@ -1,4 +1,4 @@
-// The part of the PJRT C API that the program cache touches. The API's structures only ever grow at their ends, so that these
+// The part of the PJRT C API that the compile function of compile_hook.c touches. The API's structures only ever grow at their ends, so that these
 // beginnings of them stay valid; https://openxla.org/xla/pjrt has the whole.
 
 #include <stddef.h>
