@@ -37,6 +37,7 @@ type Adapter struct {
 // module is one adapted layer. Its kind and form are told by which tensors it has.
 type module struct {
 	name   string
+	path   string // the layer's module path, of those that PEFT named
 	form   form
 	has    map[string][]int // shapes of its tensors by suffix
 	alpha  float64          // as stored; 0 in kinds that have none

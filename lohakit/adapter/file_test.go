@@ -283,39 +283,6 @@ func TestDropout(t *testing.T) {
 	}
 }
 
-func TestInit(t *testing.T) {
-	layers := Layers(sd.Config{
-		UNet: sd.UNetConfig{In: 4, Out: 4, Channels: []int{64, 64}, Layers: 1, Attention: []bool{true, true}, CrossDim: 64, Heads: 2},
-		Text: sd.TextConfig{Rows: 4, Width: 64, Layers: 1, Heads: 1, MLP: 64, Positions: 77}})
-	for init, want := range map[Init]map[string]float64{
-		InitToday: {"hada_w1_a": 0.1, "hada_w1_b": 1, "hada_w2_a": 0, "hada_w2_b": 1, "hada_t1": 0.1, "hada_t2": 0.1},
-		Init2023:  {"hada_w1_a": 1, "hada_w1_b": 1, "hada_w2_a": 0, "hada_w2_b": 0.01, "hada_t1": 0.1, "hada_t2": 0.1},
-	} {
-		spec := Default()
-		spec.Init = init
-		a, err := build(layers, spec, 1, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		again, _ := build(layers, spec, 1, nil)
-		all := map[string][]float32{}
-		for _, name := range a.Params.Names() {
-			_, suffix, _ := strings.Cut(name, ".")
-			v := floats(t, a.Params.Get(name))
-			all[suffix] = append(all[suffix], v...)
-			if relative(v, floats(t, again.Params.Get(name))) > 0 {
-				t.Errorf("%s differs between two adapters of the same seed", name)
-			}
-		}
-		for suffix, deviation := range want {
-			got, _ := moments(all[suffix])
-			if math.Abs(got-deviation) > 0.02*deviation {
-				t.Errorf("%s: %s has deviation %.4f, want %v", init, suffix, got, deviation)
-			}
-		}
-	}
-}
-
 // Whatever bytes a file holds, Load returns an adapter or a fault, and an adapter it returns can be saved.
 func FuzzLoad(f *testing.F) {
 	for _, list := range [][]checkpoint.Tensor{

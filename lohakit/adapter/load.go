@@ -15,9 +15,10 @@ import (
 	"github.com/lohakit/notebook/lohakit/fault"
 )
 
-// Load reads an adapter of any kind from a file that LyCORIS, kohya's trainer or Save wrote. It knows the ways layer names have
-// varied: "lora_te_text_model_text_model_…" of old files, and "lora_te_encoder_…" of those written with transformers 5. Whether
-// it fits a model is told by Match.
+// Load reads an adapter of any kind from a file that LyCORIS, kohya's trainer or Save wrote, or a LoRA or DoRA of diffusers or PEFT, whose
+// alpha is in the header or in adapter_config.json beside the file. It knows the ways layer names have varied:
+// "lora_te_text_model_text_model_…" of old files, "lora_te_encoder_…" of those written with transformers 5. A missing alpha means a
+// scale of 1. Whether the adapter fits a model is told by Match.
 func Load(path string, opts ...checkpoint.Option) (*Adapter, error) {
 	f, err := checkpoint.Open(path, opts...)
 	if err != nil {
@@ -32,7 +33,7 @@ func Load(path string, opts ...checkpoint.Option) (*Adapter, error) {
 		}
 		list = append(list, t)
 	}
-	return FromTensors(path, list, f.Metadata)
+	return FromTensors(path, list, withPEFTConfig(path, f.Metadata))
 }
 
 // FromTensors makes an adapter of the tensors and metadata of a file, as Load does. path is what errors call it.
@@ -53,8 +54,13 @@ func FromTensors(path string, list []checkpoint.Tensor, metadata map[string]stri
 	slices.SortFunc(a.order, func(x, y string) int { // "lora_te_" before "lora_unet_", as in a new adapter
 		return strings.Compare(x, y)
 	})
+	configs := peftConfigs(metadata)
 	for _, name := range a.order {
-		if err := a.modules[name].complete(path); err != nil {
+		m := a.modules[name]
+		if m.path != "" {
+			a.usual(m, configs)
+		}
+		if err := m.complete(path); err != nil {
 			return nil, err
 		}
 	}
@@ -64,8 +70,8 @@ func FromTensors(path string, list []checkpoint.Tensor, metadata map[string]stri
 
 // read takes in one tensor of the file.
 func (a *Adapter) read(path string, t checkpoint.Tensor) error {
-	name, suffix, ok := strings.Cut(t.Name, ".")
-	if !ok || !strings.HasPrefix(name, "lora_") {
+	name, suffix, module, ok := splitKey(t.Name)
+	if !ok {
 		return fault.New(fault.Unsupported, "load adapter", path, "tensor %q is not one of a Stable Diffusion 1.x adapter", t.Name)
 	}
 	if strings.HasPrefix(name, "lora_te1_") || strings.HasPrefix(name, "lora_te2_") {
@@ -87,7 +93,7 @@ func (a *Adapter) read(path string, t checkpoint.Tensor) error {
 		return fault.New(fault.Numeric, "load adapter", path, "tensor %s holds %v at element %d", t.Name, values[i], i).
 			Fix("use an earlier save of the same training")
 	}
-	m := a.module(usualName(name), f)
+	m := a.module(name, f)
 	switch {
 	case m.form == nil:
 		m.form = f
@@ -108,6 +114,7 @@ func (a *Adapter) read(path string, t checkpoint.Tensor) error {
 	if len(t.Shape) == 0 || t.Len() == 0 {
 		return fault.New(fault.Corrupt, "load adapter", path, "%s has the shape %v", t.Name, t.Shape)
 	}
+	m.path = max(m.path, module)
 	m.has[suffix] = t.Shape
 	a.Precision = t.DType
 	a.Params.Set(m.name+"."+suffix, tensors.FromFlatDataAndDimensions(values, t.Shape...))
@@ -133,18 +140,6 @@ func formOf(suffix string) (form, bool) {
 		return normForm{}, true
 	}
 	return nil, false
-}
-
-// usualName undoes the variations of text-encoder names.
-func usualName(name string) string {
-	rest, ok := strings.CutPrefix(name, "lora_te_")
-	if !ok {
-		return name
-	}
-	for strings.HasPrefix(rest, "text_model_") {
-		rest = rest[len("text_model_"):]
-	}
-	return "lora_te_text_model_" + rest
 }
 
 // required lists, for each form, groups of tensors of which one must be there whole.

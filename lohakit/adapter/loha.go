@@ -81,7 +81,9 @@ func (f lowRank) product(zero *Node) *Node {
 }
 
 // contract is Σ_i a[i,p]·right[i,q,…], of shape [p,q,…]. Its rows are the output channels, so that nothing large is transposed.
-func contract(a, right *Node) *Node { return DotGeneral(a, []int{1}, []int{0}, right, []int{1}, []int{0}) }
+func contract(a, right *Node) *Node {
+	return DotGeneral(a, []int{1}, []int{0}, right, []int{1}, []int{0})
+}
 
 // product2 is a·b of matrices, for every layer.
 func product2(a, b *Node) *Node { return DotGeneral(a, []int{2}, []int{0}, b, []int{1}, []int{0}) }

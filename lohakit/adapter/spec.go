@@ -66,8 +66,8 @@ type Spec struct {
 	Compat string // "", or a past behaviour of LoHa: CompatGradient, CompatLyCORIS012
 }
 
-// Rule makes an exception for layers: a glob as in path.Match over the diffusers module path ("mid_block.*", "*.to_k") or over the
-// layer's name in files ("lora_te_*").
+// Rule makes an exception for layers: a pattern as in fnmatch (*, ?, [a-z], [!a-z]) over the diffusers module path ("mid_block.*",
+// "*.to_k") or over the layer's name in files ("lora_te_*"); of several, joined by " & ", all must match.
 type Rule struct {
 	Match string
 	Skip  bool    // do not adapt the layer
@@ -76,17 +76,24 @@ type Rule struct {
 	Alpha float64 // 0 keeps
 }
 
-func (r Rule) matches(l Layer) bool {
-	byPath, _ := path.Match(r.Match, l.Path) // Check has seen to its syntax
-	byName, _ := path.Match(r.Match, l.Name)
-	return byPath || byName
+// patterns are the rule's, as path.Match takes them: layers' names have no "/", so that its * stops at nothing.
+func (r Rule) patterns() []string {
+	return strings.Split(strings.ReplaceAll(r.Match, "[!", "[^"), " & ")
 }
 
-// matchesOne returns a fault for a rule that matches none of layers: a slip of the pen, most likely.
+func (r Rule) matches(l Layer) bool {
+	return !slices.ContainsFunc(r.patterns(), func(pattern string) bool {
+		byPath, _ := path.Match(pattern, l.Path) // Check has seen to its syntax
+		byName, _ := path.Match(pattern, l.Name)
+		return !byPath && !byName
+	})
+}
+
+// matchesOne returns a fault for a rule of which no pattern matches any layer: a slip of the pen, most likely.
 func (r Rule) matchesOne(layers []Layer) error {
 	var known []string
 	for _, l := range layers {
-		if r.matches(l) {
+		if slices.ContainsFunc(r.patterns(), func(pattern string) bool { return Rule{Match: pattern}.matches(l) }) {
 			return nil
 		}
 		known = append(known, l.Path)
@@ -136,8 +143,10 @@ func (s Spec) Check() error {
 		return bad("Factor", "%d is negative", s.Factor).Fix("use 0 for the sizes closest to each other")
 	}
 	for _, r := range s.Rules {
-		if _, err := path.Match(r.Match, ""); err != nil {
-			return bad("Rules", "%q is not a glob: %w", r.Match, err)
+		for _, pattern := range r.patterns() {
+			if _, err := path.Match(pattern, ""); err != nil {
+				return bad("Rules", "%q is not a pattern: %w", pattern, err)
+			}
 		}
 		if r.Kind != "" && !slices.Contains(Kinds(), r.Kind) || r.Dim < 0 || !(r.Alpha >= 0) {
 			return bad("Rules", "rule %q: kind %q, dim %d, alpha %v", r.Match, r.Kind, r.Dim, r.Alpha)

@@ -29,6 +29,7 @@ func networkArgs(in *Imported, v any) error {
 	if in.lycoris {
 		c.Kind, c.ConvDim, c.ConvAlpha = adapter.LoCon, c.Dim, c.Alpha
 	}
+	preset := ""
 	maps.DeleteFunc(args, func(_, value string) bool { return value == "" || value == "None" || value == "<nil>" })
 	numbers := map[string]*float64{"conv_alpha": &c.ConvAlpha, "rank_dropout": &c.RankDropout, "module_dropout": &c.ModuleDropout}
 	wholes := map[string]*int{"conv_dim": &c.ConvDim, "factor": &c.Factor}
@@ -45,6 +46,8 @@ func networkArgs(in *Imported, v any) error {
 				return fmt.Errorf("algo %q is not handled", value)
 			}
 			c.Kind = kind
+		case key == "preset" && strings.HasSuffix(value, ".toml"):
+			preset = value
 		case key == "preset":
 			c.Preset = value
 		case numbers[key] != nil:
@@ -66,7 +69,10 @@ func networkArgs(in *Imported, v any) error {
 		}
 	}
 	c.Factor = max(0, c.Factor)
-	return nil
+	if preset != "" { // which says more than a name, and of what the others have settled
+		c.Spec, err = adapter.ReadPreset(preset, c.Spec)
+	}
+	return err
 }
 
 // optimizer takes an update rule with the settings its class has by default.

@@ -141,6 +141,17 @@ func TestEveryKohyaOption(t *testing.T) {
 	}
 }
 
+// A preset file of LyCORIS is read with the configuration that names it.
+func TestImportPresetFile(t *testing.T) {
+	in, err := parseImport([]byte("network_module = \"lycoris.kohya\"\nnetwork_args = [\"algo=locon\", \"preset=../adapter/testdata/preset.toml\"]"))
+	if err != nil || len(in.Config.Rules) < 5 || in.Config.Preset != "full" {
+		t.Errorf("%+v, %v", in.Config.Spec, err)
+	}
+	if _, err := parseImport([]byte("network_module = \"lycoris.kohya\"\nnetwork_args = [\"preset=none.toml\"]")); err == nil || !strings.Contains(err.Error(), "none.toml") {
+		t.Errorf("a preset file that is not there: %v", err)
+	}
+}
+
 // What a kohya configuration leaves out has that trainer's defaults.
 func TestKohyaDefaults(t *testing.T) {
 	in, err := parseImport([]byte("network_module = \"networks.lora\"\nresolution = 512\nnetwork_args = [\"conv_dim=8\"]\nlr_warmup_steps = 0.05\nlr_scheduler = \"cosine\""))
