@@ -181,6 +181,10 @@ func (in *Imported) read(options map[string]any) error {
 		}
 	}
 	// What depends on several options.
+	if c.SamplePrompts == "" && (c.SampleEvery > 0 || c.SampleAtFirst) {
+		in.note("previews are left out: there are no prompts for them")
+		c.SampleEvery, c.SampleAtFirst = 0, false
+	}
 	if c.Steps == 0 && in.warmup > 0 {
 		in.note("lr_warmup_steps is a share of the steps, which are not known before the dataset is: Warmup is left 0")
 	}

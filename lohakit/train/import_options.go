@@ -2,6 +2,8 @@ package train
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 )
 
 // imports are kohya's options that mean something here.
@@ -86,6 +88,13 @@ var imports = map[string]option{
 	"enable_wildcard":                   flag(func(c *Config) *bool { return &c.Wildcards }),
 	"token_warmup_min":                  whole(func(c *Config) *int { return &c.TokenWarmupMin }),
 	"token_warmup_step":                 real(func(c *Config) *float64 { return &c.TokenWarmupStep }),
+	"scale_weight_norms":                real(func(c *Config) *float64 { return &c.MaxNorm }),
+	"sample_every_n_steps":              whole(func(c *Config) *int { return &c.SampleEvery }),
+	"sample_at_first":                   flag(func(c *Config) *bool { return &c.SampleAtFirst }),
+	"sample_prompts":                    samplePrompts,
+	"sample_sampler":                    text(func(i *Imported) *string { return &i.Config.SampleSampler }),
+	"validate_every_n_steps":            whole(func(c *Config) *int { return &c.ValidateEvery }),
+	"max_validation_steps":              whole(func(c *Config) *int { return &c.ValidationBatches }),
 	"validation_split":                  real(func(c *Config) *float64 { return &c.Validation }),
 	"validation_seed":                   seed(func(c *Config) *uint64 { return &c.ValidationSeed }),
 	"caption_tag_dropout_rate":          real(func(c *Config) *float64 { return &c.TagDropout }),
@@ -100,15 +109,14 @@ var withoutEffect = []string{
 	"highvram", "huggingface_repo_id", "in_json", "initial_epoch", "initial_step", "ip_noise_gamma_random_strength", "log_config",
 	"log_prefix", "log_tracker_config", "log_tracker_name", "log_with", "logging_dir", "loraplus_lr_ratio",
 	"loraplus_text_encoder_lr_ratio", "loraplus_unet_lr_ratio", "lowram", "lowvram", "lr_scheduler_args", "lr_scheduler_type",
-	"masked_loss", "max_data_loader_n_workers", "max_validation_steps", "mem_eff_attn", "metadata_author", "metadata_description",
-	"metadata_license", "metadata_tags", "metadata_title", "mid_lr_weight", "network_dropout", "network_weights", "no_half_vae",
-	"no_metadata", "output_config", "persistent_data_loader_workers", "resize_interpolation", "resume", "sample_at_first",
-	"sample_every_n_epochs", "sample_every_n_steps", "sample_prompts", "sample_sampler", "save_every_n_epochs", "save_last_n_epochs",
-	"save_last_n_epochs_state", "save_last_n_steps", "save_last_n_steps_state", "save_model_as", "save_n_epoch_ratio", "save_state",
-	"save_state_on_train_end", "scale_weight_norms", "sdpa", "skip_cache_check", "skip_image_resolution", "skip_until_initial_step",
+	"masked_loss", "max_data_loader_n_workers", "mem_eff_attn", "metadata_author", "metadata_description", "metadata_license",
+	"metadata_tags", "metadata_title", "mid_lr_weight", "network_dropout", "network_weights", "no_half_vae", "no_metadata", "output_config",
+	"persistent_data_loader_workers", "resize_interpolation", "resume", "sample_every_n_epochs", "save_every_n_epochs",
+	"save_last_n_epochs", "save_last_n_epochs_state", "save_last_n_steps", "save_last_n_steps_state", "save_model_as", "save_n_epoch_ratio",
+	"save_state", "save_state_on_train_end", "sdpa", "skip_cache_check", "skip_image_resolution", "skip_until_initial_step",
 	"stop_text_encoder_training", "stop_text_encoder_training_pct", "tokenizer_cache_dir", "torch_compile", "train_inpainting",
-	"training_comment", "up_lr_weight", "v2", "vae", "vae_batch_size", "validate_every_n_epochs", "validate_every_n_steps", "wandb_api_key",
-	"wandb_run_name", "weighted_captions", "xformers",
+	"training_comment", "up_lr_weight", "v2", "vae", "vae_batch_size", "validate_every_n_epochs", "wandb_api_key", "wandb_run_name",
+	"weighted_captions", "xformers",
 }
 
 func savePrecision(in *Imported, v any) error {
@@ -153,4 +161,18 @@ func enableBucket(in *Imported, v any) error {
 	err := setFlag(&on, v)
 	in.Config.NoBuckets = !on
 	return err
+}
+
+// samplePrompts takes over a file of prompts, one a line, if it is there.
+func samplePrompts(in *Imported, v any) error {
+	path, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("%v is not text", v)
+	}
+	if _, err := os.Stat(path); err != nil || filepath.Ext(path) != ".txt" {
+		in.note("sample_prompts is not used: %s is no file of prompts here, one a line (.txt)", path)
+		return nil
+	}
+	in.Config.SamplePrompts = path
+	return nil
 }

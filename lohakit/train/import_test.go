@@ -88,7 +88,7 @@ func TestEveryEasyScriptsField(t *testing.T) {
 	if strings.Contains(notes, "is not known") {
 		t.Errorf("notes\n%s", notes)
 	}
-	for _, name := range []string{"sample_prompts", "training_comment", "lr_scheduler_type", "save_every_n_epochs", "xformers", "network_weights",
+	for _, name := range []string{"sample_every_n_epochs", "training_comment", "lr_scheduler_type", "save_every_n_epochs", "xformers", "network_weights",
 		"vae", "face_crop_aug_range", "resume"} {
 		if !strings.Contains(notes, name+" has no effect here") {
 			t.Errorf("%s is passed over in silence", name)

@@ -180,7 +180,7 @@ func TestHeaderReadsBack(t *testing.T) {
 	if len(in.Notes) != 0 {
 		t.Errorf("notes %q", in.Notes)
 	}
-	header["ss_scale_weight_norms"], header["ss_from_the_future"] = "1.0", "7"
+	header["ss_face_crop_aug_range"], header["ss_from_the_future"] = "1.0,2.0", "7"
 	if in, err = ImportHeader(header); err != nil || len(in.Notes) != 2 {
 		t.Errorf("what has no effect or is unknown: %q, %v", in.Notes, err)
 	}
