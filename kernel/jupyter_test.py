@@ -304,6 +304,31 @@ class Notebook(unittest.TestCase):
         for message in messages:
             self.assertIn("text/plain", message["content"]["data"])
 
+    def test_input_that_nobody_can_give_ends_the_cell(self):
+        reply, _ = self.run_cell('import ("bufio"; "os")\nbufio.NewReader(os.Stdin).ReadString(10)', allow_stdin=False)
+        self.assertEqual(reply["ename"], "InputError")
+        self.assertEqual(self.value("1 + 1"), "2")
+
+    def test_widgets_without_a_browser_keep_their_first_value(self):
+        reply, messages = self.run_cell(
+            'import ("fmt"; "github.com/janpfeifer/gonb/gonbui/widgets")\n'
+            'slider := widgets.Slider(0, 10, 4).Done()\nwidgets.Button("go").Done()\nfmt.Println("strength", slider.Value())'
+        )
+        self.assertEqual(reply["status"], "ok", reply)
+        self.assertEqual(self.text(messages), "strength 4\n")
+
+    def test_plotly_and_dom(self):
+        reply, messages = self.run_cell(
+            'import (\n"github.com/janpfeifer/gonb/gonbui/dom"\n"github.com/janpfeifer/gonb/gonbui/plotly"\n)\n'
+            'plotly.DisplayFigAsJSON([]byte(`{"data": [{"type": "bar", "x": [1, 2], "y": [3, 4]}]}`))\n'
+            'root := dom.CreateTransientDiv()\ndom.Append(root, "<p>note</p>")\ndom.SendAsDownload("a.txt", []byte("hi"), "text/plain")',
+            timeout=120,
+        )
+        self.assertEqual(reply["status"], "ok", reply)
+        shown = "".join(m["content"]["data"].get("text/html", "") for m in messages if m["msg_type"].endswith("display_data"))
+        for part in ["Plotly", '"bar"', "insertAdjacentHTML", "<p>note</p>", "a.txt"]:
+            self.assertIn(part, shown)
+
     def test_gomlx_plots_and_progress(self):
         """GoMLX trains with its own progress bar and its own plot, unchanged."""
         reply, messages = self.run_cell(GOMLX, timeout=180)

@@ -281,6 +281,28 @@ func TestGonbui(t *testing.T) {
 		t.Error(n, err)
 	}
 
+	// Nobody looks: widgets keep the values that they were made with.
+	openTimeout = time.Millisecond
+	values := comms.Listen[int]("/alone").WithBuffer(2) // what Value returns, without its data race
+	widgets.Slider(0, 10, 4).WithAddress("/alone").Done()
+	if v := <-values.C; v != 4 {
+		t.Error("without a page the slider says", v)
+	}
+	widgets.Select([]string{"a", "b", "c"}).SetDefault(2).AppendTo("parent").WithAddress("/alone").Done()
+	if v := <-values.C; v != 2 {
+		t.Error("without a page the menu says", v)
+	}
+	values.Close()
+	widgets.Button("go").Done()
+	if html := dom.GetInnerHtml("parent"); html != "" {
+		t.Error(html)
+	}
+	openTimeout = 3 * time.Second
+	s.cell = o.Cell("2", nil) // a page that did not answer is asked again in the next cell
+	l.mu.Lock()
+	l.lines = nil
+	l.mu.Unlock()
+
 	// A page: it opens its comm when it is given the script, and answers as the script would.
 	moved := make(chan int, 1)
 	go func() {

@@ -18,7 +18,7 @@ const Target = "gonb_comm"
 const MIMEClear protocol.MIMEType = "gonb/clear_output"
 
 // How long the page gets to open its comm, and to answer a ping.
-const (
+var (
 	openTimeout = 3 * time.Second
 	pingTimeout = 500 * time.Millisecond
 )
@@ -53,11 +53,13 @@ type Gonb struct {
 	opened     chan struct{}
 	pong       chan struct{}
 	subscribed map[string]bool
+
+	elements map[string]string // values of elements shown while no page answers, by id
 }
 
 // NewGonb returns a server; kernelID is the id in the name of the connection file, which the page needs to connect.
 func NewGonb(host Host, kernelID string) *Gonb {
-	return &Gonb{host: host, kernel: kernelID, subscribed: map[string]bool{}}
+	return &Gonb{host: host, kernel: kernelID, subscribed: map[string]bool{}, elements: map[string]string{}}
 }
 
 // Env opens fresh pipes for a new worker and returns the variables that name them.
@@ -140,6 +142,9 @@ func (g *Gonb) handle(p *pipes, d *protocol.DisplayData) {
 		p.settle(html)
 	}
 	g.host.Cell().Display(bundle, d.Metadata, d.DisplayID, false)
+	if html, ok := bundle["text/html"].(string); ok {
+		g.standIn(p, html)
+	}
 }
 
 func (g *Gonb) value(p *pipes, v protocol.CommValue) {
@@ -205,7 +210,7 @@ func (g *Gonb) connect() bool {
 		g.mu.Lock()
 		g.gaveUp = cell
 		g.mu.Unlock()
-		cell.Stream("stderr", "no browser answered: sliders and buttons keep their first value\n")
+		cell.Stream("stderr", "no browser answered: sliders, menus and buttons keep their first value\n")
 	}
 	return ok
 }
