@@ -67,7 +67,7 @@ func (r *Run) assemble(samples []dataset.Sample, rng *rand.Rand) (batch, error) 
 		}
 		ids = append(ids, tokens...)
 		if i < len(samples) {
-			weights[i] = float32(r.weightOf(s) / float64(len(samples)))
+			weights[i] = float32(r.weightOf(s) / float64(len(samples)*r.Config.GradAccumulation))
 		}
 	}
 	timesteps := make([]int32, size)

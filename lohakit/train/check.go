@@ -50,6 +50,7 @@ func (c Config) Check() error {
 		{"Steps", float64(c.Steps), 0, 1e9, "use a number of steps, or 0 to count Epochs"},
 		{"Epochs", float64(c.Epochs), 0, 1e6, "use a number of epochs"},
 		{"BatchSize", float64(c.BatchSize), 1, 4096, "use 8 (the default)"},
+		{"Devices", float64(c.Devices), 1, 4096, "use 1 (the default), or the number of your GPUs"},
 		{"Resolution", float64(c.Resolution), 8, 8192, "use 512 (the default), or the size the base model was trained at"},
 		{"PriorLoss", c.PriorLoss, 0, 1e6, "use 1 (the default)"},
 		{"ClipSkip", float64(c.ClipSkip), 1, 1e3, "use 1 (the default) or 2"},
@@ -110,6 +111,8 @@ func (c Config) checkTogether() error {
 		return bad("Warmup", "%d has no effect on the constant schedule", c.Warmup).Fix(`use Scheduler "constant_with_warmup"`)
 	case c.GrowthRate > 0 && c.GrowthRate <= 1:
 		return bad("GrowthRate", "%v would never let the step size grow", c.GrowthRate).Fix("use 0 (no limit) or a factor above 1")
+	case c.BatchSize%c.Devices != 0:
+		return bad("Devices", "%d devices do not share batches of %d evenly", c.Devices, c.BatchSize).Fix("use a divisor of BatchSize")
 	case c.MaskDir != "" && c.AlphaMask:
 		return bad("MaskDir", "is set and AlphaMask too").Fix("choose one source of masks")
 	}

@@ -70,6 +70,7 @@ type Config struct {
 	LatentsMean    bool    // train on the mean of the encoder's distribution; false: on one draw from it (tool)
 	LatentsCache   string  // folder where encoded images are kept for later runs; none
 	Seed           uint64  // of weights, order, noise and captions; 23 (tool)
+	Devices        int     // share every batch among the first so many devices, a divisor of BatchSize; 1
 	MixedBF16      bool    // compute in bfloat16, keep trained weights in float32; false
 	MaxTokens      int     // tokens of a caption that are read: 75, 150 or 225; 150 (tool)
 	ClipSkip       int     // text encoder layer counted from the end, 1…; 1 (card)
@@ -122,7 +123,7 @@ func Default() Config {
 		LR:   2e-4, Scheduler: "constant", SchedulerCycles: 1, SchedulerPower: 1,
 		Optimizer: "AdamW8bit", Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, WeightDecay: 0.1, StateBlock: 2048, D0: 1e-6, DCoef: 1,
 		MaxGradNorm: 1, GradAccumulation: 1,
-		Steps: 6000, Epochs: 1, BatchSize: 8, Resolution: 512, PriorLoss: 1, Seed: 23, MaxTokens: 150, ClipSkip: 1,
+		Steps: 6000, Epochs: 1, BatchSize: 8, Resolution: 512, PriorLoss: 1, Seed: 23, Devices: 1, MaxTokens: 150, ClipSkip: 1,
 		MaxTimestep: sd.Timesteps, LossType: "l2", HuberSchedule: "snr", HuberC: 0.1, HuberScale: 1, PyramidDiscount: 0.3,
 		SampleSampler: "ddim", ValidationBatches: 4,
 		SaveDType: "fp16", OutputDir: ".", OutputName: "adapter",

@@ -39,7 +39,7 @@ type graphs struct {
 	cfg       Config
 	optimizer Optimizer
 
-	start, gradients, update, loss *xla.Program
+	start, gradients, sum, update, loss *xla.Program
 
 	mu       sync.Mutex
 	compiled map[string]bool // batches' shapes whose step is compiled
@@ -50,7 +50,8 @@ func newGraphs(m *sd.Model, a *adapter.Adapter, cfg Config) *graphs {
 		optimizer: cfg.optimizer(), compiled: map[string]bool{}}
 	g.slots = slotsOf(g.groups, a)
 	g.start = xla.Compile("optimizer state", g.optimizer.Start)
-	g.gradients = xla.Compile("training step", g.gradientGraph)
+	g.gradients = xla.CompileOn(cfg.Devices, "training step", g.gradientGraph)
+	g.sum = xla.Compile("sum of gradients", sumGraph)
 	g.update = xla.Compile("optimizer", g.updateGraph)
 	g.loss = xla.Compile("validation loss", g.lossGraph)
 	return g
@@ -78,7 +79,7 @@ const most = 4
 // sharedGraphs returns graphs for a fresh adapter of cfg.Spec on m: those of an earlier run, if everything they depend on is the same.
 func sharedGraphs(m *sd.Model, a *adapter.Adapter, cfg Config) *graphs {
 	key := fmt.Sprintf("%+v|%+v|%v %v|%T%+v|%+v|%d %v %v %v", m.Config, cfg.Spec, cfg.UNetOnly, cfg.TextOnly, cfg.optimizer(), cfg.optimizer(),
-		cfg.loss(), cfg.ClipSkip, [2]float64{cfg.MaxGradNorm, cfg.MaxNorm}, cfg.GradAccumulation, cfg.MixedBF16)
+		cfg.loss(), cfg.ClipSkip, [2]float64{cfg.MaxGradNorm, cfg.MaxNorm}, cfg.Devices, cfg.MixedBF16)
 	kept.Lock()
 	defer kept.Unlock()
 	if g := kept.all[key]; g != nil {
@@ -131,22 +132,26 @@ func halved(w sd.Weights) sd.Weights {
 	return func(name string) *Node { return ConvertDType(w(name), dtypes.BFloat16) }
 }
 
-// gradientGraph differentiates the loss of a batch by the parameters. Inputs: parameters, [sums so far], frozen weights, batch. Outputs: the
-// gradients and, last, the loss [1], with accumulation divided by the number of batches and added to the sums.
+// gradientGraph differentiates the loss of a batch by the parameters. Inputs: parameters, frozen weights, batch. Outputs: the gradients and,
+// last, the loss [1]. With several devices each has a part of the batch, and all get the whole's.
 func (g *graphs) gradientGraph(in []*Node) []*Node {
 	params, in := cut(in, len(g.slots))
-	var sums []*Node
-	if g.cfg.GradAccumulation > 1 {
-		sums, in = cut(in, len(g.slots)+1)
-	}
 	own := g.adapter.Grouped(g.groups, params)
 	_, total := g.forward(own, in)
-	total = DivScalar(total, g.cfg.GradAccumulation)
 	out := append(own.Gradients(total), Reshape(total, 1))
-	for i := range sums {
-		out[i] = Add(sums[i], out[i])
+	if g.cfg.Devices > 1 {
+		out = xla.SumOverDevices(out)
 	}
 	return out
+}
+
+// sumGraph adds the second half of its inputs to the first.
+func sumGraph(in []*Node) []*Node {
+	a, b := cut(in, len(in)/2)
+	for i := range a {
+		a[i] = Add(a[i], b[i])
+	}
+	return a
 }
 
 // updateGraph moves the parameters. Inputs: parameters, gradients, loss, rates of the two networks, number of the step, optimizer state.

@@ -28,6 +28,7 @@ type Run struct {
 	encoder   *dataset.Encoder
 	latents   *dataset.Latents
 	graphs    *graphs
+	replicas  [][]*tensors.Tensor // the base model on each device but the first
 
 	done     int // optimizer steps made
 	total    int // of how many

@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/gomlx/gomlx/pkg/core/dtypes"
-	"github.com/gomlx/gomlx/pkg/core/shapes"
 	"github.com/gomlx/gomlx/pkg/core/tensors"
 
 	"github.com/lohakit/notebook/lohakit/fault"
@@ -55,57 +53,70 @@ type outcome struct{ loss, norm float64 }
 // a new shape.
 func (r *Run) one(report func(Status)) (o outcome, compiled bool, err error) {
 	k := r.Config.GradAccumulation
-	var grads []*tensors.Tensor
+	var sums []*tensors.Tensor
 	for i := range k {
 		b, err := r.makeBatch(r.done*k + i)
 		if err != nil {
 			return o, compiled, err
 		}
-		fresh := false
-		if grads, fresh, err = r.differentiate(b, grads, report); err != nil {
+		grads, fresh, err := r.differentiate(b, report)
+		if err != nil {
 			return o, compiled, err
 		}
 		compiled = compiled || fresh
+		if sums == nil {
+			sums = grads
+		} else if sums, err = r.graphs.sum.Run(donated(sums), grads); err != nil {
+			return o, compiled, err
+		}
 	}
-	return r.move(grads, compiled)
+	o, err = r.move(sums)
+	return o, compiled, err
 }
 
-// differentiate returns the gradients of a batch, added to the sums of those before it, and the loss.
-func (r *Run) differentiate(b batch, sums []*tensors.Tensor, report func(Status)) (grads []*tensors.Tensor, compiled bool, err error) {
-	if sums == nil && r.Config.GradAccumulation > 1 {
-		sums = zerosLike(r.packed)
-		sums = append(sums, tensors.FromShape(shapes.Make(dtypes.Float32, 1)))
-	}
+// differentiate returns the gradients of a batch and, last, its loss.
+func (r *Run) differentiate(b batch, report func(Status)) (grads []*tensors.Tensor, compiled bool, err error) {
 	if compiled = !r.graphs.ready(b.latents.Shape().String()); compiled {
 		report(Status{Phase: "compiling", Step: r.done, Total: r.total})
 	}
-	grads, err = r.graphs.gradients.Run(r.packed, donated(sums), r.Model.UNet.Inputs(), r.Model.Text.Inputs(), b.inputs())
+	if r.Config.Devices > 1 {
+		grads, err = r.differentiateOnAll(b)
+	} else {
+		grads, err = r.graphs.gradients.Run(r.packed, r.Model.UNet.Inputs(), r.Model.Text.Inputs(), b.inputs())
+	}
 	return grads, compiled, err
 }
 
 // move updates the parameters by the gradients and the loss that differentiate gave.
-func (r *Run) move(grads []*tensors.Tensor, compiled bool) (o outcome, _ bool, err error) {
+func (r *Run) move(grads []*tensors.Tensor) (o outcome, err error) {
 	factor := r.factor(r.done)
 	unet, text := r.Config.rates()
-	out, err := r.graphs.update.Run(donated(r.packed), grads, float32(unet*factor), float32(text*factor), float32(r.done+1), donated(r.state))
+	rest := []any{grads, float32(unet * factor), float32(text * factor), float32(r.done + 1)}
+	// Compiling first, so that a graph that does not compile has not yet given the parameters away.
+	if !r.graphs.ready("update") {
+		if err := r.graphs.update.Prepare(r.packed, rest, r.state); err != nil {
+			return o, err
+		}
+	}
+	out, err := r.graphs.update.Run(donated(r.packed), rest, donated(r.state))
 	if err != nil {
-		return o, compiled, err
+		return o, err
 	}
 	n, last := len(r.packed), len(out)-1
 	r.packed, r.state = out[:n:n], out[n:last:last]
 	values, err := tensors.CopyFlatData[float32](out[last])
 	if err != nil {
-		return o, compiled, fault.New(fault.Other, "read losses", "", "%w", err)
+		return o, fault.New(fault.Other, "read losses", "", "%w", err)
 	}
 	if o = (outcome{float64(values[0]), float64(values[1])}); !finite(o.loss) || !finite(o.norm) {
-		return o, compiled, r.unsound(o, grads)
+		return o, r.unsound(o, grads)
 	}
 	for _, g := range grads {
 		g.MustFinalizeAll()
 	}
 	r.done++
 	r.losses = append(r.losses, o.loss)
-	return o, compiled, nil
+	return o, nil
 }
 
 // unsound is the fault of a step that was not finite, with the first module whose gradient is at fault.
@@ -172,12 +183,4 @@ func donated(ts []*tensors.Tensor) []any {
 		in[i] = xla.Donate(t)
 	}
 	return in
-}
-
-func zerosLike(ts []*tensors.Tensor) []*tensors.Tensor {
-	zeros := make([]*tensors.Tensor, len(ts))
-	for i, t := range ts {
-		zeros[i] = tensors.FromShape(t.Shape())
-	}
-	return zeros
 }

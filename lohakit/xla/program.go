@@ -14,16 +14,17 @@ import (
 // Program is a graph function that is compiled once for each combination of input shapes it meets, and then only run.
 // It may be used by several goroutines at once.
 type Program struct {
-	name string
-	fn   func(in []*graph.Node) []*graph.Node
-	mu   sync.Mutex
-	exec *graph.Exec
+	name    string
+	devices int // 1 unless CompileOn says more
+	fn      func(in []*graph.Node) []*graph.Node
+	mu      sync.Mutex
+	exec    *graph.Exec
 }
 
 // Compile returns the program of fn, which builds the graph from the nodes of the inputs and returns those of the outputs.
 // Nothing is built before the first Run. The name appears in errors.
 func Compile(name string, fn func(in []*graph.Node) []*graph.Node) *Program {
-	return &Program{name: name, fn: fn}
+	return &Program{name: name, devices: 1, fn: fn}
 }
 
 // Donated marks an input whose device memory the program may overwrite: see Donate.
@@ -106,6 +107,11 @@ func (p *Program) executor() (*graph.Exec, error) {
 	exec, err := graph.NewExec(backend, p.fn)
 	if err != nil {
 		return nil, fault.New(fault.Other, "compile", p.name, "%w", err)
+	}
+	if p.devices > 1 {
+		if err := distribute(exec, p.name, p.devices); err != nil {
+			return nil, err
+		}
 	}
 	p.exec = exec.WithName(p.name).SetMaxCache(-1)
 	return p.exec, nil
