@@ -66,7 +66,7 @@ func trainOnce(spec string) error {
 		if err := r.Step(context.Background(), 1, nil); err != nil {
 			return err
 		}
-		walls, cpus = append(walls, time.Since(start).Seconds()), append(cpus, (processorTime() - used).Seconds())
+		walls, cpus = append(walls, time.Since(start).Seconds()), append(cpus, (processorTime()-used).Seconds())
 	}
 	peak, err := peakMemory()
 	if err != nil {

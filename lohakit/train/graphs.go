@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gomlx/gomlx/pkg/core/dtypes"
 	. "github.com/gomlx/gomlx/pkg/core/graph"
@@ -30,6 +31,15 @@ func (b batch) inputs() []any {
 
 // graphs are the compiled programs of a run. They hold no weights: runs that differ in nothing but data, rates and seeds share them.
 type graphs struct {
+	*network
+	optimizer     Optimizer
+	start, update *xla.Program
+	prepared      atomic.Bool // update is compiled
+}
+
+// network is the programs that do not depend on how parameters are moved. They take the longest to compile, so runs with other optimizers
+// share them too.
+type network struct {
 	model     sd.Config
 	unet      *sd.Params // names of the frozen weights, without tensors
 	text      *sd.Params
@@ -37,23 +47,28 @@ type graphs struct {
 	groups    []adapter.Group
 	slots     []slot
 	cfg       Config
-	optimizer Optimizer
-
-	start, gradients, sum, update, loss *xla.Program
+	gradients *xla.Program
+	sum       *xla.Program
+	loss      *xla.Program
 
 	mu       sync.Mutex
 	compiled map[string]bool // batches' shapes whose step is compiled
 }
 
-func newGraphs(m *sd.Model, a *adapter.Adapter, cfg Config) *graphs {
-	g := &graphs{model: m.Config, unet: namesOf(m.UNet), text: namesOf(m.Text), adapter: a, groups: a.Groups(m.Config), cfg: cfg,
-		optimizer: cfg.optimizer(), compiled: map[string]bool{}}
-	g.slots = slotsOf(g.groups, a)
+func newNetwork(m *sd.Model, a *adapter.Adapter, cfg Config) *network {
+	n := &network{model: m.Config, unet: namesOf(m.UNet), text: namesOf(m.Text), adapter: a, groups: a.Groups(m.Config), cfg: cfg,
+		compiled: map[string]bool{}}
+	n.slots = slotsOf(n.groups, a)
+	n.gradients = xla.CompileOn(cfg.Devices, "training step", n.gradientGraph)
+	n.sum = xla.Compile("sum of gradients", sumGraph)
+	n.loss = xla.Compile("validation loss", n.lossGraph)
+	return n
+}
+
+func newGraphs(n *network, cfg Config) *graphs {
+	g := &graphs{network: n, optimizer: cfg.optimizer()}
 	g.start = xla.Compile("optimizer state", g.optimizer.Start)
-	g.gradients = xla.CompileOn(cfg.Devices, "training step", g.gradientGraph)
-	g.sum = xla.Compile("sum of gradients", sumGraph)
-	g.update = xla.Compile("optimizer", g.updateGraph)
-	g.loss = xla.Compile("validation loss", g.lossGraph)
+	g.update = xla.Compile("optimizer", func(in []*Node) []*Node { return updateGraph(n, g.optimizer, cfg, in) })
 	return g
 }
 
@@ -66,63 +81,74 @@ func namesOf(p *sd.Params) *sd.Params {
 	return names
 }
 
-// kept are the graphs of the last runs, newest last.
-var kept struct {
-	sync.Mutex
-	keys []string
-	all  map[string]*graphs
+// shelf keeps what was made last, by key.
+type shelf[T any] struct {
+	mu   sync.Mutex
+	keys []string // newest last
+	all  map[string]T
 }
 
-// most is how many graphs are kept; each holds a few hundred megabytes of compiled code at full size.
-const most = 4
+// shelved is how many things a shelf keeps; a network holds a few hundred megabytes of compiled code at full size.
+const shelved = 4
+
+// get returns what was made for a key, or makes it.
+func (s *shelf[T]) get(key string, make func() T) T {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if v, ok := s.all[key]; ok {
+		return v
+	}
+	if s.all == nil {
+		s.all = map[string]T{}
+	}
+	if len(s.keys) == shelved {
+		delete(s.all, s.keys[0])
+		s.keys = s.keys[1:]
+	}
+	s.all[key], s.keys = make(), append(s.keys, key)
+	return s.all[key]
+}
+
+var (
+	networks  shelf[*network]
+	allGraphs shelf[*graphs]
+)
 
 // sharedGraphs returns graphs for a fresh adapter of cfg.Spec on m: those of an earlier run, if everything they depend on is the same.
 func sharedGraphs(m *sd.Model, a *adapter.Adapter, cfg Config) *graphs {
-	key := fmt.Sprintf("%+v|%+v|%v %v|%T%+v|%+v|%d %v %v %v", m.Config, cfg.Spec, cfg.UNetOnly, cfg.TextOnly, cfg.optimizer(), cfg.optimizer(),
-		cfg.loss(), cfg.ClipSkip, [2]float64{cfg.MaxGradNorm, cfg.MaxNorm}, cfg.Devices, cfg.MixedBF16)
-	kept.Lock()
-	defer kept.Unlock()
-	if g := kept.all[key]; g != nil {
-		return g
-	}
-	if kept.all == nil {
-		kept.all = map[string]*graphs{}
-	}
-	if len(kept.keys) == most {
-		delete(kept.all, kept.keys[0])
-		kept.keys = kept.keys[1:]
-	}
-	g := newGraphs(m, a, cfg)
-	kept.all[key], kept.keys = g, append(kept.keys, key)
-	return g
+	key := fmt.Sprintf("%+v|%+v|%v %v|%+v|%d %d %v", m.Config, cfg.Spec, cfg.UNetOnly, cfg.TextOnly, cfg.loss(), cfg.ClipSkip, cfg.Devices,
+		cfg.MixedBF16)
+	n := networks.get(key, func() *network { return newNetwork(m, a, cfg) })
+	key += fmt.Sprintf("|%T%+v|%v %v", cfg.optimizer(), cfg.optimizer(), cfg.MaxGradNorm, cfg.MaxNorm)
+	return allGraphs.get(key, func() *graphs { return newGraphs(n, cfg) })
 }
 
 // ready reports whether the step is compiled for a batch's shape, and notes that it now is.
-func (g *graphs) ready(shape string) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	was := g.compiled[shape]
-	g.compiled[shape] = true
+func (n *network) ready(shape string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	was := n.compiled[shape]
+	n.compiled[shape] = true
 	return was
 }
 
 // forward is the loss of a batch: each sample's loss [B] before its weight, and their weighted sum. Inputs: frozen UNet, frozen text
 // encoder, batch.
-func (g *graphs) forward(own *adapter.Grouped, in []*Node) (each, total *Node) {
-	frozen, in := cut(in, g.unet.Len())
-	unet := g.unet.Bind(frozen)
-	frozen, in = cut(in, g.text.Len())
-	text := g.text.Bind(frozen)
+func (n *network) forward(own *adapter.Grouped, in []*Node) (each, total *Node) {
+	frozen, in := cut(in, n.unet.Len())
+	unet := n.unet.Bind(frozen)
+	frozen, in = cut(in, n.text.Len())
+	text := n.text.Bind(frozen)
 	latents, added, target, t, ids, weights, mask, chance := in[0], in[1], in[2], in[3], in[4], in[5], in[6], in[7]
 
-	noisy := AddNoise(latents, added, t, g.cfg.ZeroTerminalSNR)
-	if g.cfg.MixedBF16 {
+	noisy := AddNoise(latents, added, t, n.cfg.ZeroTerminalSNR)
+	if n.cfg.MixedBF16 {
 		unet, text, noisy = halved(unet), halved(text), ConvertDType(noisy, dtypes.BFloat16)
 	}
-	context := sd.Context(g.model.Text, own.Apply(text, chance), ids, g.cfg.ClipSkip)
-	prediction := sd.UNet(g.model.UNet, own.Apply(unet, chance), noisy, t, context)
-	options := g.cfg.loss()
-	options.VPrediction = options.VPrediction || g.model.Prediction == sd.V
+	context := sd.Context(n.model.Text, own.Apply(text, chance), ids, n.cfg.ClipSkip)
+	prediction := sd.UNet(n.model.UNet, own.Apply(unet, chance), noisy, t, context)
+	options := n.cfg.loss()
+	options.VPrediction = options.VPrediction || n.model.Prediction == sd.V
 	each = Loss(prediction, latents, target, t, mask, options)
 	return each, ReduceAllSum(Mul(each, weights))
 }
@@ -134,12 +160,12 @@ func halved(w sd.Weights) sd.Weights {
 
 // gradientGraph differentiates the loss of a batch by the parameters. Inputs: parameters, frozen weights, batch. Outputs: the gradients and,
 // last, the loss [1]. With several devices each has a part of the batch, and all get the whole's.
-func (g *graphs) gradientGraph(in []*Node) []*Node {
-	params, in := cut(in, len(g.slots))
-	own := g.adapter.Grouped(g.groups, params)
-	_, total := g.forward(own, in)
+func (n *network) gradientGraph(in []*Node) []*Node {
+	params, in := cut(in, len(n.slots))
+	own := n.adapter.Grouped(n.groups, params)
+	_, total := n.forward(own, in)
 	out := append(own.Gradients(total), Reshape(total, 1))
-	if g.cfg.Devices > 1 {
+	if n.cfg.Devices > 1 {
 		out = xla.SumOverDevices(out)
 	}
 	return out
@@ -158,18 +184,18 @@ func sumGraph(in []*Node) []*Node {
 // Outputs: the new parameters, the new state, and the loss with the norm of the gradient.
 //
 // It is a program of its own: XLA would fuse the joining of gradients into every rule that reads them, which takes longer to compile and to run.
-func (g *graphs) updateGraph(in []*Node) []*Node {
-	params, in := cut(in, len(g.slots))
-	grads, in := cut(in, len(g.slots))
+func updateGraph(n *network, optimizer Optimizer, cfg Config, in []*Node) []*Node {
+	params, in := cut(in, len(n.slots))
+	grads, in := cut(in, len(n.slots))
 	total, rates, step, state := in[0], in[1:3], in[3], in[4:]
-	grads, norm := ClipNorm(grads, g.cfg.MaxGradNorm)
+	grads, norm := ClipNorm(grads, cfg.MaxGradNorm)
 	perSlot := make([]*Node, len(params))
-	for i, s := range g.slots {
+	for i, s := range n.slots {
 		perSlot[i] = rates[s.rate]
 	}
-	newParams, newState := g.optimizer.Step(params, grads, state, perSlot, step)
-	if g.cfg.MaxNorm > 0 {
-		newParams = g.adapter.Grouped(g.groups, newParams).MaxNorm(g.cfg.MaxNorm)
+	newParams, newState := optimizer.Step(params, grads, state, perSlot, step)
+	if cfg.MaxNorm > 0 {
+		newParams = n.adapter.Grouped(n.groups, newParams).MaxNorm(cfg.MaxNorm)
 	}
 
 	// A step that went wrong changes nothing: the state stays the last good one.
@@ -182,9 +208,9 @@ func (g *graphs) updateGraph(in []*Node) []*Node {
 }
 
 // lossGraph is the forward pass alone, for validation. Inputs: parameters, frozen weights, batch. Output: each sample's loss [B].
-func (g *graphs) lossGraph(in []*Node) []*Node {
-	params, in := cut(in, len(g.slots))
-	each, _ := g.forward(g.adapter.Grouped(g.groups, params), in)
+func (n *network) lossGraph(in []*Node) []*Node {
+	params, in := cut(in, len(n.slots))
+	each, _ := n.forward(n.adapter.Grouped(n.groups, params), in)
 	return []*Node{each}
 }
 

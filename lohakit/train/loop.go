@@ -68,7 +68,7 @@ func Continue(model *sd.Model, data *dataset.Set, cfg Config, a *adapter.Adapter
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	return newRun(model, data, cfg, a, newGraphs(model, a, cfg))
+	return newRun(model, data, cfg, a, newGraphs(newNetwork(model, a, cfg), cfg))
 }
 
 // newRun prepares a run that trains a.

@@ -169,12 +169,18 @@ func resumes(t *testing.T, r *Run, n int) {
 	}
 }
 
-// The same with what else has state: accumulated gradients across an epoch's end, a found step size, a schedule, augmentation, noise.
+// The same for every optimizer, with what else has state: accumulated gradients across an epoch's end, a schedule, shuffled and dropped tags,
+// augmentation, noise, dropout in the adapter, lengths held down.
 func TestResumeWithEverything(t *testing.T) {
-	cfg := tinyConfig()
-	cfg.Optimizer, cfg.LR, cfg.GradAccumulation = "Prodigy", 1, 3
-	cfg.Scheduler, cfg.Flip, cfg.Shuffle, cfg.NoiseOffset, cfg.PyramidLevels, cfg.RankDropout = "cosine", true, true, 0.1, 4, 0.2
-	r := tinyRun(t, cfg)
-	train(t, r, 3)
-	resumes(t, r, 3)
+	for _, name := range Optimizers {
+		t.Run(name, func(t *testing.T) {
+			cfg := tinyConfig()
+			cfg.Optimizer, cfg.GradAccumulation, cfg.Scheduler, cfg.Warmup = name, 3, "cosine", 2
+			cfg.Flip, cfg.Shuffle, cfg.KeepTokens, cfg.TagDropout, cfg.Dropout = true, true, 1, 0.2, 0.1
+			cfg.NoiseOffset, cfg.PyramidLevels, cfg.RankDropout, cfg.ModuleDropout, cfg.MaxNorm = 0.1, 4, 0.2, 0.1, 0.01
+			r := tinyRun(t, cfg)
+			train(t, r, 3)
+			resumes(t, r, 3)
+		})
+	}
 }

@@ -93,10 +93,11 @@ func (r *Run) move(grads []*tensors.Tensor) (o outcome, err error) {
 	unet, text := r.Config.rates()
 	rest := []any{grads, float32(unet * factor), float32(text * factor), float32(r.done + 1)}
 	// Compiling first, so that a graph that does not compile has not yet given the parameters away.
-	if !r.graphs.ready("update") {
+	if !r.graphs.prepared.Load() {
 		if err := r.graphs.update.Prepare(r.packed, rest, r.state); err != nil {
 			return o, err
 		}
+		r.graphs.prepared.Store(true)
 	}
 	out, err := r.graphs.update.Run(donated(r.packed), rest, donated(r.state))
 	if err != nil {

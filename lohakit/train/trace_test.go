@@ -113,7 +113,7 @@ func TestTwentyStepsAreTheReferences(t *testing.T) {
 			if c.spec.Kind == adapter.Full {
 				cfg.WeightDecay = 0 // see record_trace.py
 			}
-			r := &Run{Config: cfg, Model: m, Adapter: a, graphs: newGraphs(m, a, cfg), factor: func(int) float64 { return 1 }}
+			r := &Run{Config: cfg, Model: m, Adapter: a, graphs: newGraphs(newNetwork(m, a, cfg), cfg), factor: func(int) float64 { return 1 }}
 			follow(t, f, r, c.name)
 		})
 	}

@@ -15,8 +15,11 @@ import pathlib
 import torch
 import torch.nn.functional as F
 import lycoris.functional.loha
+import lycoris.kohya
 from diffusers import DDPMScheduler, UNet2DConditionModel
+from lycoris.config import PRESET
 from lycoris.kohya import create_network
+from lycoris.modules.ia3 import IA3Module
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
@@ -27,6 +30,13 @@ KINDS = {
     "loha": dict(algo="loha"),
     "locon": dict(algo="lora"),
     "lokr": dict(algo="lokr"),
+    "lora": dict(algo="lora", preset="attn-mlp"),
+    "locon tucker": dict(algo="lora", use_tucker="True"),
+    "dora": dict(algo="lora", dora_wd="True"),
+    "ia3": dict(algo="ia3", preset="ia3"),
+    # Last, because it takes the weights out of the base model. LyCORIS trains W+ΔW, so that its weight decay pulls W towards nothing and
+    # not ΔW: no decay.
+    "full": dict(algo="full"),
 }
 
 
@@ -35,6 +45,11 @@ def tucker(t1, w1d, w1u, t2, w2d, w2u, scale):
     return rebuild(t1, w1d, w1u) * rebuild(t2, w2d, w2u) * scale
 
 
+# LyCORIS' table of kinds leaves (IA)³ out, and its preset names layers so that it finds none in diffusers: the same layers by pattern.
+lycoris.kohya.network_module_dict["ia3"] = IA3Module
+PRESET["ia3"].update(
+    use_fnmatch=True, unet_target_name=["*.to_k", "*.to_v", "*.ff.net.2"], text_encoder_target_name=["*.k_proj", "*.v_proj", "*.mlp.fc2"],
+    name_algo_map={"*.mlp.fc2": {"train_on_input": True}, "*.ff.net.2": {"train_on_input": True}})
 own_tucker = lycoris.functional.loha.make_weight_tucker
 
 
@@ -63,7 +78,7 @@ def main():
     for kind, options in KINDS.items():
         torch.manual_seed(11)
         lycoris.functional.loha.make_weight_tucker = tucker if kind == "loha tucker" else own_tucker
-        network = create_network(1.0, 3, 1, None, text, unet, conv_dim=2, conv_alpha=1, preset="full", **options)
+        network = create_network(1.0, 3, 1, None, text, unet, conv_dim=2, conv_alpha=1, **{"preset": "full", **options})
         network.apply_to(text, unet, True, True)
         for loras in (network.text_encoder_loras, network.unet_loras):
             for lora in loras:
@@ -74,7 +89,7 @@ def main():
         params = [p for p in network.parameters() if p.requires_grad]
         for name, p in network.state_dict().items():
             out[f"{kind}.before.{name}"] = p.detach().clone()
-        optimizer = torch.optim.AdamW(params, lr=2e-3, betas=(0.9, 0.99), weight_decay=0.1, eps=1e-5)
+        optimizer = torch.optim.AdamW(params, lr=2e-3, betas=(0.9, 0.99), weight_decay=0 if kind == "full" else 0.1, eps=1e-5)
         losses = []
         for step in range(STEPS):
             states = text(rows[step].long()).last_hidden_state
