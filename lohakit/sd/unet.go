@@ -16,7 +16,18 @@ import (
 // context [B, T, c.CrossDim]; the result is [B, c.Out, H, W]. H and W may be any size from 2^(levels−1) up. All arithmetic is in
 // x's dtype, to which context and the weights must have been converted.
 func UNet(c UNetConfig, w Weights, x, t, context *Node) *Node {
-	u := unet{c, w, context, nil}
+	return unet{c: c, w: w, context: context}.predict(x, t)
+}
+
+// UNetRecomputing is UNet for training in less memory: of every block only the input is kept for the backward pass, which computes the rest
+// again. The result is the same, gradients differ by rounding.
+func UNetRecomputing(c UNetConfig, w Weights, x, t, context *Node) *Node {
+	return unet{c: c, w: w, context: context, recompute: true}.predict(x, t)
+}
+
+// predict evaluates the network.
+func (u unet) predict(x, t *Node) *Node {
+	c, w := u.c, u.w
 	u.temb = u.timeEmbedding(t, x.DType())
 
 	h := conv(w, "conv_in", xla.ChannelsLast(x), 1)
@@ -67,6 +78,24 @@ type unet struct {
 	w       Weights
 	context *Node
 	temb    *Node // [B, 4·Channels[0]], after the activation that every resnet applies to it
+
+	recompute bool // see UNetRecomputing
+}
+
+// block applies one block to x.
+func (u unet) block(x *Node, apply func(u unet, x *Node) *Node) *Node {
+	if !u.recompute {
+		return apply(u, x)
+	}
+	return xla.Recompute([]*Node{x, u.temb, u.context}, func(in []*Node) (*Node, []*Node) {
+		var weights []*Node
+		inside := unet{c: u.c, temb: in[1], context: in[2], w: func(name string) *Node {
+			node := u.w(name)
+			weights = append(weights, node)
+			return node
+		}}
+		return apply(inside, in[0]), weights
+	})
 }
 
 // timeEmbedding is the two-layer network over [cos | sin] of t at frequencies from 1 down to 1/10000.
@@ -81,6 +110,10 @@ func (u unet) timeEmbedding(t *Node, dtype dtypes.DType) *Node {
 
 // resnet is norm-SiLU-conv twice, the time embedding added per channel between, around a shortcut.
 func (u unet) resnet(name string, x *Node) *Node {
+	return u.block(x, func(u unet, x *Node) *Node { return u.applyResnet(name, x) })
+}
+
+func (u unet) applyResnet(name string, x *Node) *Node {
 	w := u.w.under(name)
 	h := conv(w, "conv1", xla.SiLU(u.groupNorm(name+"norm1", x, 1e-5)), 1)
 	h = Add(h, InsertAxes(linear(w, "time_emb_proj", u.temb), 1, 1))
@@ -93,6 +126,10 @@ func (u unet) resnet(name string, x *Node) *Node {
 
 // transformer is self-attention, attention to the text and a gated feed-forward layer over the pixels of x, around a shortcut.
 func (u unet) transformer(name string, x *Node) *Node {
+	return u.block(x, func(u unet, x *Node) *Node { return u.applyTransformer(name, x) })
+}
+
+func (u unet) applyTransformer(name string, x *Node) *Node {
 	w := u.w.under(name)
 	d := x.Shape().Dimensions
 	h := conv(w, "proj_in", u.groupNorm(name+"norm", x, 1e-6), 0)
