@@ -116,8 +116,8 @@ var (
 
 // sharedGraphs returns graphs for a fresh adapter of cfg.Spec on m: those of an earlier run, if everything they depend on is the same.
 func sharedGraphs(m *sd.Model, a *adapter.Adapter, cfg Config) *graphs {
-	key := fmt.Sprintf("%+v|%+v|%v %v|%+v|%d %d %v", m.Config, cfg.Spec, cfg.UNetOnly, cfg.TextOnly, cfg.loss(), cfg.ClipSkip, cfg.Devices,
-		cfg.MixedBF16)
+	key := fmt.Sprintf("%+v|%+v|%v %v|%+v|%d %d %v %v", m.Config, cfg.Spec, cfg.UNetOnly, cfg.TextOnly, cfg.loss(), cfg.ClipSkip, cfg.Devices,
+		cfg.MixedBF16, cfg.GradCheckpointing)
 	n := networks.get(key, func() *network { return newNetwork(m, a, cfg) })
 	key += fmt.Sprintf("|%T%+v|%v %v", cfg.optimizer(), cfg.optimizer(), cfg.MaxGradNorm, cfg.MaxNorm)
 	return allGraphs.get(key, func() *graphs { return newGraphs(n, cfg) })
@@ -146,7 +146,11 @@ func (n *network) forward(own *adapter.Grouped, in []*Node) (each, total *Node) 
 		unet, text, noisy = halved(unet), halved(text), ConvertDType(noisy, dtypes.BFloat16)
 	}
 	context := sd.Context(n.model.Text, own.Apply(text, chance), ids, n.cfg.ClipSkip)
-	prediction := sd.UNet(n.model.UNet, own.Apply(unet, chance), noisy, t, context)
+	network := sd.UNet
+	if n.cfg.GradCheckpointing {
+		network = sd.UNetRecomputing
+	}
+	prediction := network(n.model.UNet, own.Apply(unet, chance), noisy, t, context)
 	options := n.cfg.loss()
 	options.VPrediction = options.VPrediction || n.model.Prediction == sd.V
 	each = Loss(prediction, latents, target, t, mask, options)
