@@ -112,6 +112,15 @@ func TestCurveGolden(t *testing.T) {
 	golden(t, "curve", img, err)
 }
 
+func TestHistogramGolden(t *testing.T) {
+	counts := make([]int, 24)
+	for i := range counts {
+		counts[i] = int(500 * math.Exp(-math.Pow(float64(i)-10, 2)/20))
+	}
+	img, err := Histogram(Look{Title: "to_q.weight", X: "value", Y: "elements", Height: 280}, -0.2, 0.3, counts)
+	golden(t, "histogram", img, err)
+}
+
 // More series than colours are shades in their order.
 func TestManyGolden(t *testing.T) {
 	var many []Series
@@ -143,6 +152,9 @@ func TestWrongInput(t *testing.T) {
 		"smoothing of 1": func() (image.Image, error) { return Loss(Look{}, 1, Series{Y: []float64{1}}) },
 		"smoothing NaN":  func() (image.Image, error) { return Loss(Look{}, nan, Series{Y: []float64{1}}) },
 		"bars on log":    func() (image.Image, error) { return Bars(Look{LogY: true}, []string{"a"}, Series{Y: []float64{1}}) },
+		"no bins":        func() (image.Image, error) { return Histogram(Look{}, 0, 1, nil) },
+		"bins of NaN":    func() (image.Image, error) { return Histogram(Look{}, nan, 1, []int{1}) },
+		"negative bin":   func() (image.Image, error) { return Histogram(Look{}, 0, 1, []int{-1}) },
 		"points":         func() (image.Image, error) { return Points(Look{}, nil, []float64{1}, nil) },
 		"tree, joins":    func() (image.Image, error) { return Tree(Look{}, []string{"a", "b"}, nil) },
 		"tree, twice": func() (image.Image, error) {

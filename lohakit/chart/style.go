@@ -21,11 +21,12 @@ func pale(c color.Color) color.Color {
 	return color.RGBA{mix(r), mix(g), mix(b), 0xff}
 }
 
-// colours are Okabe and Ito's, which readers with any colour vision tell apart, strongest first.
+// colours are Okabe and Ito's, which readers with any colour vision tell apart, strongest first, and two more for as many kinds.
 var colours = []color.Color{
 	color.RGBA{0x00, 0x72, 0xb2, 0xff}, color.RGBA{0xd5, 0x5e, 0x00, 0xff}, color.RGBA{0x00, 0x9e, 0x73, 0xff},
 	color.RGBA{0xcc, 0x79, 0xa7, 0xff}, color.RGBA{0xe6, 0x9f, 0x00, 0xff}, color.RGBA{0x56, 0xb4, 0xe9, 0xff},
 	color.RGBA{0x33, 0x33, 0x33, 0xff}, color.RGBA{0xb8, 0xa9, 0x00, 0xff},
+	color.RGBA{0x7f, 0x3c, 0x8d, 0xff}, color.RGBA{0x8c, 0x51, 0x0a, 0xff},
 }
 
 // colour is that of the i-th of n series: few are told apart, many are shades in their order.

@@ -169,16 +169,11 @@ func (t Tensor) String() string {
 
 // PlotHistogram draws how the values are distributed.
 func (t Tensor) PlotHistogram(l chart.Look) (image.Image, error) {
-	x, y := make([]float64, bins), make([]float64, bins)
-	for i, n := range t.Histogram {
-		x[i] = t.Min + (float64(i)+0.5)/bins*(t.Max-t.Min)
-		y[i] = float64(n)
-	}
 	if l.Title == "" {
 		l.Title = t.Name
 	}
 	l.X, l.Y = "value", "elements"
-	return chart.Line(l, chart.Series{X: x, Y: y})
+	return chart.Histogram(l, t.Min, t.Max, t.Histogram)
 }
 
 // maxPicture bounds the cells of a picture in either direction; larger matrices are averaged.

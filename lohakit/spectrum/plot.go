@@ -53,13 +53,24 @@ func allZero(spectra []*Spectrum) bool {
 	return !slices.ContainsFunc(spectra, func(s *Spectrum) bool { return s.Energy > 0 })
 }
 
-// PlotEnergy draws the share of the energy in the leading ranks.
+// enough is the share of the energy after which the chart of it ends.
+const enough = 0.999
+
+// PlotEnergy draws the share of the energy in the leading ranks, to where all hold nearly all of it. What all names begin with goes into the
+// title.
 func PlotEnergy(l chart.Look, spectra ...*Spectrum) (image.Image, error) {
 	l.X, l.Y = "ranks", "share of the energy"
+	shared := sharedPath(spectra)
+	l.Title = strings.TrimSpace(l.Title + "  " + strings.TrimSuffix(shared, "."))
+	last := 1
+	for _, s := range spectra {
+		last = max(last, s.RankAt(enough))
+	}
+	last += last/8 + 1
 	series := make([]chart.Series, len(spectra))
 	for i, s := range spectra {
 		y := append([]float64{0}, s.Cumulative()...)
-		series[i] = chart.Series{Name: s.Name, Y: y}
+		series[i] = chart.Series{Name: strings.TrimPrefix(s.Name, shared), Y: y[:min(len(y), last+1)]}
 	}
 	return chart.Line(l, series...)
 }
@@ -88,10 +99,10 @@ func PlotLayers(l chart.Look, ranks int, spectra ...*Spectrum) (image.Image, err
 		cols[i] = fmt.Sprint(i + 1)
 	}
 	if l.X == "" {
-		l.X = "index (log₁₀ of the singular value over the largest)"
+		l.X = "index (colour: log10 of the singular value over the largest)"
 	}
 	if l.Height == 0 {
-		l.Height = min(2000, max(200, 90+14*len(rows)))
+		l.Height = min(1100, max(200, 90+14*len(rows)))
 	}
 	return chart.Heat(l, rows, cols, z)
 }
