@@ -1,12 +1,17 @@
 package main
 
 import (
+	"encoding/json"
 	"hash/fnv"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/lohakit/notebook/lohakit/adapter"
 	"github.com/lohakit/notebook/lohakit/checkpoint"
 	"github.com/lohakit/notebook/lohakit/sd"
+	"github.com/lohakit/notebook/lohakit/spectrum"
 )
 
 // deviation of the random weights, near that of trained ones.
@@ -50,6 +55,41 @@ func loha(path string) error {
 		}
 		return random(t)
 	})
+}
+
+// layers writes the names of the layers in the order of the two lists that are decomposed, for the reference: layers.json.
+func layers(dir string) error {
+	d, err := between(dir)
+	if err != nil {
+		return err
+	}
+	c := sd.SD1Config()
+	var unet []string
+	for _, s := range c.UNet.Shapes() {
+		unet = append(unet, s.Name)
+	}
+	names := checkpoint.NamesOf(unet)
+	var out struct{ Extract, Spectra []string }
+	for _, x := range d {
+		part := checkpoint.UNet
+		if strings.HasPrefix(x.Key, "lora_te_") {
+			part = checkpoint.Text
+		}
+		name, _ := names.LDM(part, x.Name+".weight")
+		out.Extract = append(out.Extract, name)
+	}
+	a, err := adapter.Load(filepath.Join(dir, "loha.safetensors"))
+	if err != nil {
+		return err
+	}
+	for _, x := range spectrum.OfAdapter(a, &sd.Model{Config: c}) {
+		out.Spectra = append(out.Spectra, x.Key)
+	}
+	text, err := json.Marshal(out)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "layers.json"), text, 0o644)
 }
 
 // random is normal numbers that the tensor's name decides.

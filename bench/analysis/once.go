@@ -23,13 +23,13 @@ import (
 const rank = 64
 
 // once does a task and prints its result.
-func once(task, dir string) error {
-	work, ok := map[string]func(dir string) (float64, error){"spectra": spectra, "extract": extract, "merge": mix}[task]
+func once(task, dir string, every int) error {
+	work, ok := map[string]func(dir string, every int) (float64, error){"spectra": spectra, "extract": extract, "merge": mix}[task]
 	if !ok {
 		return fmt.Errorf("there is no task %q", task)
 	}
 	start := time.Now()
-	check, err := work(dir)
+	check, err := work(dir, every)
 	if err != nil {
 		return err
 	}
@@ -52,12 +52,12 @@ func once(task, dir string) error {
 }
 
 // spectra computes all singular values of all modules; both must agree on the sum of the effective ranks.
-func spectra(dir string) (float64, error) {
+func spectra(dir string, every int) (float64, error) {
 	a, err := adapter.Load(filepath.Join(dir, "loha.safetensors"))
 	if err != nil {
 		return 0, err
 	}
-	all, err := spectrum.All(spectrum.OfAdapter(a, &sd.Model{Config: sd.SD1Config()}), nil)
+	all, err := spectrum.All(some(spectrum.OfAdapter(a, &sd.Model{Config: sd.SD1Config()}), every), nil)
 	sum := 0.0
 	for _, s := range all {
 		sum += s.Effective()
@@ -66,22 +66,13 @@ func spectra(dir string) (float64, error) {
 }
 
 // extract makes a LoCon of rank 64 of every layer; both must agree on the norm of what it misses.
-func extract(dir string) (float64, error) {
-	var open [2]*checkpoint.Model
-	for i, name := range []string{"tuned", "source"} {
-		f, err := checkpoint.OpenModel(filepath.Join(dir, name+".safetensors"))
-		if err != nil {
-			return 0, err
-		}
-		defer f.Close()
-		open[i] = f
-	}
-	d, err := spectrum.OfFiles(open[0], open[1])
+func extract(dir string, every int) (float64, error) {
+	d, err := between(dir)
 	if err != nil {
 		return 0, err
 	}
 	rule := spectrum.Rule{Mode: spectrum.Fixed, Value: rank}
-	a, parts, err := spectrum.Extract(d, spectrum.Extraction{Linear: rule, Conv: rule}, nil)
+	a, parts, err := spectrum.Extract(some(d, every), spectrum.Extraction{Linear: rule, Conv: rule}, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -92,8 +83,30 @@ func extract(dir string) (float64, error) {
 	return math.Sqrt(sum / float64(len(parts))), a.Save(filepath.Join(dir, "extracted.safetensors"), nil)
 }
 
+// between is what the two checkpoints, which stay open, differ by.
+func between(dir string) (spectrum.Differences, error) {
+	var open [2]*checkpoint.Model
+	for i, name := range []string{"tuned", "source"} {
+		f, err := checkpoint.OpenModel(filepath.Join(dir, name+".safetensors"))
+		if err != nil {
+			return nil, err
+		}
+		open[i] = f
+	}
+	return spectrum.OfFiles(open[0], open[1])
+}
+
+// some is every n-th difference.
+func some(d spectrum.Differences, n int) spectrum.Differences {
+	var out spectrum.Differences
+	for i := 0; i < len(d); i += n {
+		out = append(out, d[i])
+	}
+	return out
+}
+
 // mix is the weighted sum of the two checkpoints.
-func mix(dir string) (float64, error) {
+func mix(dir string, _ int) (float64, error) {
 	out := filepath.Join(dir, "merged")
 	if err := os.RemoveAll(out); err != nil {
 		return 0, err

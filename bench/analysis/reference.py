@@ -34,10 +34,14 @@ def make(folder):
     save_file(out, folder / "tuned.safetensors")
 
 
+def names(folder, task):
+    return json.loads((folder / "layers.json").read_text())[task][::EVERY]
+
+
 def spectra(folder):
     tensors = load_file(folder / "loha.safetensors")
     total = 0.0
-    for name in sorted({key.split(".")[0] for key in tensors}):
+    for name in names(folder, "Spectra"):
         t = {key.split(".", 1)[1]: value.float() for key, value in tensors.items() if key.startswith(name + ".")}
         scale = t["alpha"].item() / t["hada_w1_b"].shape[0]
         if "hada_t1" in t:
@@ -54,9 +58,8 @@ def spectra(folder):
 def extract(folder):
     source, tuned = load_file(folder / "source.safetensors"), load_file(folder / "tuned.safetensors")
     out, misses = {}, []
-    for name, weight in source.items():
-        if not name.endswith(".weight") or weight.dim() < 2 or "first_stage_model" in name or "embedding" in name:
-            continue
+    for name in names(folder, "Extract"):
+        weight = source[name]
         difference = (tuned[name].float() - weight.float()).flatten(1)
         u, s, vh = torch.linalg.svd(difference, full_matrices=False)
         rank = min(RANK, len(s), weight.shape[1])
@@ -80,7 +83,7 @@ def merge(folder):
     return a["model.diffusion_model.middle_block.1.proj_in.weight"].float().abs().sum(dtype=torch.float64).item()
 
 
-task, folder = sys.argv[1], pathlib.Path(sys.argv[2])
+task, folder, EVERY = sys.argv[1], pathlib.Path(sys.argv[2]), int(sys.argv[3])
 start = time.monotonic()
 with torch.no_grad():
     check = {"make": make, "spectra": spectra, "extract": extract, "merge": merge}[task](folder)
