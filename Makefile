@@ -33,7 +33,7 @@ $(SPEC): $(KERNEL) $(VENV)/.ready $(XLA)
 	$(KERNEL) install --prefix $(VENV)
 	@touch $@
 
-.PHONY: setup lab quickstart test cuda race fuzz bench-kernel bench-train bench-sample kills parity fixtures world clean
+.PHONY: setup lab quickstart test cuda race fuzz bench-kernel bench-train bench-sample bench-analysis kills parity fixtures world clean
 setup: $(SPEC) ## set up everything: Python environment, XLA plugin, kernel
 	@echo "ready: make lab opens JupyterLab, make quickstart runs the first notebook"
 
@@ -66,6 +66,10 @@ bench-train: $(XLA) ## UNet steps beside PyTorch and diffusers, and gradients op
 bench-sample: $(XLA) ## drawing beside PyTorch and diffusers: UNets up to 860 M weights, an image (installs PyTorch; 17 GB of memory)
 	docker/steps/reference.sh
 	go run ./bench/numerics -sample tiny,half,image,full
+
+bench-analysis: $(XLA) ## spectra, extraction and merging at full size beside PyTorch (installs PyTorch; 7 GB on disk, hours of full decompositions)
+	docker/steps/reference.sh
+	go run ./bench/analysis
 
 kills: ## kill a saving process two hundred times and look at what it left (make test does it ten times)
 	LOHAKIT_KILLS=200 go test -count 1 -v -run Killed ./lohakit/checkpoint

@@ -221,3 +221,47 @@ func TestBlocks(t *testing.T) {
 		}
 	}
 }
+
+// TestRunReadsCkpt merges a .ckpt that torch wrote with the same tensors as safetensors: half of each is the whole. It is read only when
+// that is allowed.
+func TestRunReadsCkpt(t *testing.T) {
+	folder := t.TempDir()
+	for name, source := range map[string]string{"pickled.ckpt": "torch.ckpt", "plain.safetensors": "torch.safetensors"} {
+		raw, err := os.ReadFile(filepath.Join("../checkpoint/testdata", source))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(folder, name), raw, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := Parse("mix = pickled + plain, 0.5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Models: InFolder(folder), Folder: t.TempDir()}
+	if _, err := r.Run(context.Background(), o); !fault.Is(err, fault.Unsupported) {
+		t.Errorf("a pickle that was not allowed: %v", err)
+	}
+	o.Pickle = true
+	results, err := r.Run(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bytes [2]string
+	for i, path := range []string{results[0].Path, filepath.Join(folder, "plain.safetensors")} {
+		f, err := checkpoint.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		x, err := f.Tensor("model.diffusion_model.input_blocks.0.0.weight")
+		if err != nil {
+			t.Fatal(err)
+		}
+		bytes[i] = string(x.Data)
+	}
+	if bytes[0] != bytes[1] {
+		t.Error("half a model and half of the same are not the model")
+	}
+}

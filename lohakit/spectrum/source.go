@@ -101,7 +101,10 @@ func OfFiles(tuned, source *checkpoint.Model) (Differences, error) {
 	of := func(f *checkpoint.Model) weights {
 		return func(p checkpoint.Part, name string) ([]int, func() ([]float32, error), error) {
 			t, err := f.Tensor(p, name)
-			return t.Shape, t.Floats, err
+			return t.Shape, func() ([]float32, error) {
+				defer f.Release(t)
+				return t.Floats()
+			}, err
 		}
 	}
 	var layers []adapter.Layer
