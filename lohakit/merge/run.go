@@ -9,7 +9,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/lohakit/notebook/lohakit/checkpoint"
@@ -221,23 +220,4 @@ func identity(f *checkpoint.File) string {
 		f.Release(t)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
-}
-
-// InFolder finds models as files of a folder and its subfolders: by the name without ending, in any case, else by the only file whose
-// name contains it, as web UIs do. No such file, or several, is a fault of kind NotExist.
-func InFolder(folder string) func(name string) (string, error) {
-	return func(name string) (string, error) {
-		var stems, paths []string
-		err := filepath.WalkDir(folder, func(path string, d os.DirEntry, err error) error {
-			if err == nil && !d.IsDir() && slices.Contains([]string{".safetensors", ".ckpt"}, filepath.Ext(path)) {
-				base := filepath.Base(path)
-				stems, paths = append(stems, base[:len(base)-len(filepath.Ext(base))]), append(paths, path)
-			}
-			return err
-		})
-		if err != nil {
-			return "", fault.New(fault.IO, "find model", folder, "%w", err)
-		}
-		return choose(name, stems, paths)
-	}
 }
