@@ -93,8 +93,11 @@ func openArchive(file []byte) (root any, entries map[string][]byte, err error) {
 	return root, data, nil
 }
 
-// maxNesting bounds the points in a name that come from dictionaries within dictionaries.
-const maxNesting = 64
+// Bounds of names: the points that come from dictionaries within dictionaries, and the bytes.
+const (
+	maxNesting = 64
+	maxName    = 4096
+)
 
 // collect takes the tensors out of the pickle's value: of its "state_dict" if there is one. Names in nested dictionaries are joined by
 // points.
@@ -118,6 +121,9 @@ func (f *File) collect(root any, data map[string][]byte) error {
 		}
 		seen[d] = true
 		for _, key := range d.keys {
+			if len(prefix)+len(key) > maxName {
+				return fmt.Errorf("a name of %d bytes", len(prefix)+len(key))
+			}
 			name := prefix + key
 			switch v := d.value[key].(type) {
 			case *dict:
@@ -147,7 +153,7 @@ func (s stored) find(data map[string][]byte) (Tensor, error) {
 	content, ok := data[s.key]
 	width := dtypes[s.dtype].bits / 8
 	if hi, size := bits.Mul64(s.n, width); !ok || hi != 0 || size != uint64(len(content)) {
-		return Tensor{}, fmt.Errorf("storage %q has %d bytes where %d elements of %v are due", s.key, len(content), s.n, s.dtype)
+		return Tensor{}, fmt.Errorf("storage %.80q has %d bytes where %d elements of %v are due", s.key, len(content), s.n, s.dtype)
 	}
 	t := Tensor{DType: s.dtype, Shape: make([]int, len(s.shape))}
 	size, ok := byteSize(s.dtype, s.shape)

@@ -82,51 +82,63 @@ func TestHostileCkpt(t *testing.T) {
 	shape := "K\x00" + two + one
 	cyclic := "\x80\x02}q\x00" + text("me") + "h\x00s."
 	deep := "\x80\x02}" + strings.Repeat("q\x00}"+text("x")+"h\x00s", 100) + "."
+	// values that are small in the file and would be endless in a message or a name
+	doubled := "\x80\x02K\x00" + strings.Repeat("q\x00h\x00\x86", 80)
+	tower := "\x80\x02K\x00" + strings.Repeat("\x85", 500_000)
+	storageOf := func(class string) string {
+		return class + "q\x010(" + text("storage") + "h\x01" + text("0") + text("cpu") + "K\x02tQ."
+	}
+	longName := "\x80\x02" + text(strings.Repeat("x", 3000)) + "q\x010}" + strings.Repeat("q\x02}h\x01h\x02s", 20) + "."
 	for name, c := range map[string]struct {
 		pickle   string
 		storages map[string]string
 		want     string // part of the error; "" if the file is good
 	}{
-		"good":                    {good, eight, ""},
-		"cyclic":                  {cyclic, nil, ""},
-		"deep":                    {deep, nil, "nested"},
-		"runs a command":          {"\x80\x02cos\nsystem\n" + text("true") + "\x85R.", nil, `"os.system"`},
-		"posix":                   {"\x80\x02cposix\nsystem\n.", nil, `"posix.system"`},
-		"eval":                    {"\x80\x02cbuiltins\neval\n.", nil, `"builtins.eval"`},
-		"stack global":            {"\x80\x04" + text("os") + text("system") + "\x93.", nil, `"os.system"`},
-		"getattr through torch":   {"\x80\x02ctorch\nload\n.", nil, `"torch.load"`},
-		"instance":                {"\x80\x02(ios\nsystem\n.", nil, "0x69"},
-		"object":                  {"\x80\x02(cos\nsystem\no.", nil, `"os.system"`},
-		"extension":               {"\x80\x02\x82\x01.", nil, "0x82"},
-		"text persistent id":      {"\x80\x02P0\n.", nil, "0x50"},
-		"new object with keys":    {"\x80\x04\x92.", nil, "0x92"},
-		"calls a string":          {"\x80\x02" + text("x") + ")R.", nil, "calling"},
-		"storage too short":       {good, map[string]string{"0": "\x00\x00\x80\x3f"}, "due"},
-		"storage too long":        {good, map[string]string{"0": strings.Repeat("x", 12)}, "due"},
-		"storage missing":         {good, nil, "due"},
-		"shape past the end":      {replace(shape, "K\x00K\x03\x85"+one), eight, "larger"},
-		"offset past the end":     {replace(shape, "K\x01"+two+one), eight, "beyond"},
-		"stride past the end":     {replace(shape, "K\x00"+two+two), eight, "beyond"},
-		"stride overflow":         {replace(shape, "K\x00"+two+"\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f\x85"), eight, "beyond"},
-		"negative offset":         {replace(shape, "J\xff\xff\xff\xff"+two+one), eight, "impossible"},
-		"negative shape":          {replace(shape, "K\x00J\xff\xff\xff\xff\x85"+one), eight, "impossible"},
-		"expanded":                {replace(shape, "K\x00M\xff\xff\x85K\x00\x85"), eight, "larger"},
-		"shape overflow":          {replace(shape, "K\x00\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7fK\x04\x86K\x00K\x00\x86"), eight, "larger"},
-		"rank and strides differ": {replace(shape, "K\x00"+two+")"), eight, "impossible"},
-		"climbs out":              {replace(text("0"), text("../0")), eight, "storage"},
-		"item of a number":        {"\x80\x02K\x01" + text("a") + "K\x02s.", nil, "setting an item"},
-		"append to a dictionary":  {"\x80\x02}K\x02a.", nil, "appending"},
-		"attributes of a number":  {"\x80\x02K\x01}b.", nil, "attributes"},
-		"key without value":       {"\x80\x02}(K\x01u.", nil, "key without"},
-		"empty stack":             {"\x80\x02.", nil, "empty stack"},
-		"no mark":                 {"\x80\x02K\x01t.", nil, "no mark"},
-		"no end":                  {"\x80\x02}", nil, "unexpected end"},
-		"string past the end":     {"\x80\x02X\xff\xff\xff\xff.", nil, "unexpected end"},
-		"huge integer":            {"\x80\x02\x8a\xff" + strings.Repeat("\x01", 255) + ".", nil, "255 bytes"},
-		"unknown memo":            {"\x80\x02h\x05.", nil, "remembered"},
-		"protocol 9":              {"\x80\x09}.", nil, "protocol"},
-		"no dictionary":           {"\x80\x02K\x01.", nil, "no dictionary"},
-		"too many values":         {"\x80\x02" + strings.Repeat("}", maxStack+1) + ".", nil, "more values"},
+		"good":                       {good, eight, ""},
+		"cyclic":                     {cyclic, nil, ""},
+		"deep":                       {deep, nil, "nested"},
+		"runs a command":             {"\x80\x02cos\nsystem\n" + text("true") + "\x85R.", nil, `"os.system"`},
+		"posix":                      {"\x80\x02cposix\nsystem\n.", nil, `"posix.system"`},
+		"eval":                       {"\x80\x02cbuiltins\neval\n.", nil, `"builtins.eval"`},
+		"stack global":               {"\x80\x04" + text("os") + text("system") + "\x93.", nil, `"os.system"`},
+		"getattr through torch":      {"\x80\x02ctorch\nload\n.", nil, `"torch.load"`},
+		"instance":                   {"\x80\x02(ios\nsystem\n.", nil, "0x69"},
+		"object":                     {"\x80\x02(cos\nsystem\no.", nil, `"os.system"`},
+		"extension":                  {"\x80\x02\x82\x01.", nil, "0x82"},
+		"text persistent id":         {"\x80\x02P0\n.", nil, "0x50"},
+		"new object with keys":       {"\x80\x04\x92.", nil, "0x92"},
+		"calls a string":             {"\x80\x02" + text("x") + ")R.", nil, "calling"},
+		"storage too short":          {good, map[string]string{"0": "\x00\x00\x80\x3f"}, "due"},
+		"storage too long":           {good, map[string]string{"0": strings.Repeat("x", 12)}, "due"},
+		"storage missing":            {good, nil, "due"},
+		"shape past the end":         {replace(shape, "K\x00K\x03\x85"+one), eight, "larger"},
+		"offset past the end":        {replace(shape, "K\x01"+two+one), eight, "beyond"},
+		"stride past the end":        {replace(shape, "K\x00"+two+two), eight, "beyond"},
+		"stride overflow":            {replace(shape, "K\x00"+two+"\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f\x85"), eight, "beyond"},
+		"negative offset":            {replace(shape, "J\xff\xff\xff\xff"+two+one), eight, "impossible"},
+		"negative shape":             {replace(shape, "K\x00J\xff\xff\xff\xff\x85"+one), eight, "impossible"},
+		"expanded":                   {replace(shape, "K\x00M\xff\xff\x85K\x00\x85"), eight, "larger"},
+		"shape overflow":             {replace(shape, "K\x00\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7fK\x04\x86K\x00K\x00\x86"), eight, "larger"},
+		"rank and strides differ":    {replace(shape, "K\x00"+two+")"), eight, "impossible"},
+		"climbs out":                 {replace(text("0"), text("../0")), eight, "storage"},
+		"item of a number":           {"\x80\x02K\x01" + text("a") + "K\x02s.", nil, "setting an item"},
+		"append to a dictionary":     {"\x80\x02}K\x02a.", nil, "appending"},
+		"attributes of a number":     {"\x80\x02K\x01}b.", nil, "attributes"},
+		"key without value":          {"\x80\x02}(K\x01u.", nil, "key without"},
+		"empty stack":                {"\x80\x02.", nil, "empty stack"},
+		"no mark":                    {"\x80\x02K\x01t.", nil, "no mark"},
+		"no end":                     {"\x80\x02}", nil, "unexpected end"},
+		"string past the end":        {"\x80\x02X\xff\xff\xff\xff.", nil, "unexpected end"},
+		"storage of a doubled tuple": {storageOf(doubled), eight, "a storage of checkpoint.tuple"},
+		"storage of a tower":         {storageOf(tower), eight, "a storage of checkpoint.tuple"},
+		"calls a tower":              {tower + ")R.", eight, "calling a checkpoint.tuple"},
+		"long name":                  {longName, nil, "a name of"},
+		"long function":              {"\x80\x04" + text(strings.Repeat("m", 1<<20)) + text("f") + "\x93.", nil, "no model needs"},
+		"huge integer":               {"\x80\x02\x8a\xff" + strings.Repeat("\x01", 255) + ".", nil, "255 bytes"},
+		"unknown memo":               {"\x80\x02h\x05.", nil, "remembered"},
+		"protocol 9":                 {"\x80\x09}.", nil, "protocol"},
+		"no dictionary":              {"\x80\x02K\x01.", nil, "no dictionary"},
+		"too many values":            {"\x80\x02" + strings.Repeat("}", maxStack+1) + ".", nil, "more values"},
 	} {
 		path := filepath.Join(t.TempDir(), "a.ckpt")
 		if err := os.WriteFile(path, archive(c.pickle, c.storages), 0o600); err != nil {
@@ -139,7 +151,9 @@ func TestHostileCkpt(t *testing.T) {
 		case err == nil:
 			t.Errorf("%s: accepted, want an error with %q", name, c.want)
 		case c.want == "" || !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), c.want):
-			t.Errorf("%s: %v, want %q", name, err, c.want)
+			t.Errorf("%s: %.300v, want %q", name, err, c.want)
+		case len(err.Error()) > 1000:
+			t.Errorf("%s: a message of %d bytes", name, len(err.Error()))
 		}
 	}
 }

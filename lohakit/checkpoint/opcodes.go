@@ -193,7 +193,7 @@ func (m *machine) global(op byte) error {
 	}
 	g := global(module + "." + name)
 	if !allowed(g) {
-		return fmt.Errorf("it asks for %q, which no model needs", g)
+		return fmt.Errorf("it asks for %.80q, which no model needs", g)
 	}
 	return m.push(g)
 }

@@ -217,7 +217,8 @@ func (m *machine) persistent() error {
 	key, isText := id[2].(string)
 	n, isInt := id[4].(int64)
 	if !known || !isText || !isInt || n < 0 || strings.ContainsAny(key, "/\\") {
-		return fmt.Errorf("a storage of %v with %v elements", id[1], id[4])
+		// not the values themselves: they may be nested without end
+		return fmt.Errorf("a storage of %T under %T with %T elements", id[1], id[2], id[4])
 	}
 	return m.push(storage{dtype, key, uint64(n)})
 }
@@ -256,7 +257,7 @@ func (m *machine) call() error {
 	case inert[name]:
 		return m.push(none{})
 	}
-	return fmt.Errorf("calling %q with %d arguments", name, len(args))
+	return fmt.Errorf("calling %.80q with %d arguments", name, len(args))
 }
 
 // build gives an object its attributes; nothing here has attributes that matter.
