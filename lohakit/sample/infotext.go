@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -140,7 +141,32 @@ func ParseInfo(text string) (Info, error) {
 			i.Rest = append(i.Rest, Field{key, value})
 		}
 	}
+	i.byWebUI()
 	return i, nil
+}
+
+// byWebUI reads what web UIs since 2023 leave out or write apart: no RNG means the GPU's, and the schedule is a parameter of its own.
+// Only they write a model's hash or a version.
+func (i *Info) byWebUI() {
+	told := func(key string) string {
+		for _, f := range i.Rest {
+			if f.Key == key {
+				return f.Value
+			}
+		}
+		return ""
+	}
+	if told("RNG") == "" && (told("Model hash") != "" || told("Version") != "") {
+		i.Noise = "philox"
+	}
+	schedule := told("Schedule type")
+	if schedule == "Automatic" { // what each sampler's author recommends
+		schedule = "Karras"
+	}
+	if s, err := SamplerNamed(i.Sampler + " " + schedule); schedule != "" && err == nil {
+		i.Sampler = s.Name
+		i.Rest = slices.DeleteFunc(i.Rest, func(f Field) bool { return f.Key == "Schedule type" })
+	}
 }
 
 // set reads one known parameter.

@@ -31,6 +31,30 @@ func TestReadsWebUIInfotext(t *testing.T) {
 	}
 }
 
+// TestReadsNewerWebUIs reads the schedule beside the sampler, and the GPU's noise where nothing is said about it.
+func TestReadsNewerWebUIs(t *testing.T) {
+	for line, want := range map[string][3]string{ // sampler, noise, what is left
+		"Sampler: DPM++ 2M, Schedule type: Karras, Model hash: 1, Version: v1.10.1": {"DPM++ 2M Karras", "philox", "Model hash Version"},
+		"Sampler: DPM++ SDE, Schedule type: Automatic, Version: v1.10.1":            {"DPM++ SDE Karras", "philox", "Version"},
+		"Sampler: Euler a, Schedule type: Automatic, RNG: CPU, Version: v1.10.1":    {"Euler a", "go", "Schedule type RNG Version"},
+		"Sampler: DPM++ 2M, Schedule type: Exponential, Size: 8x8":                  {"DPM++ 2M", "go", "Schedule type"},
+		"Sampler: DPM++ 2M, Seed: 1, Size: 8x8":                                     {"DPM++ 2M", "go", ""},
+		"Sampler: DDIM, RNG: NV, Model hash: 1":                                     {"DDIM", "philox", "Model hash"},
+	} {
+		i, err := ParseInfo("a cat\nSteps: 20, " + line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var rest []string
+		for _, f := range i.Rest {
+			rest = append(rest, f.Key)
+		}
+		if got := [3]string{i.Sampler, i.Noise, strings.Join(rest, " ")}; got != want {
+			t.Errorf("%s reads as %q, want %q", line, got, want)
+		}
+	}
+}
+
 // ExampleInfo writes the line below an image.
 func ExampleInfo() {
 	i := Info{Prompt: "Anisphia, smile", Negative: "blurry", Steps: 20, Sampler: "DDIM", CFG: 7, Seed: 1, Width: 512, Height: 512, ClipSkip: 2, Eta: -1,
