@@ -4,8 +4,10 @@
 package adapter
 
 import (
+	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -101,6 +103,22 @@ func (a *Adapter) module(name string, f form) *module {
 
 // Names lists the adapted layers by their names in files, text encoder first.
 func (a *Adapter) Names() []string { return slices.Clone(a.order) }
+
+// String describes the adapter in one line, and says so if its larger convolutions were never trained to do what they do.
+func (a *Adapter) String() string {
+	dims, alpha := strconv.Itoa(a.Spec.Dim), a.Spec.Alpha
+	switch {
+	case a.Spec.Dim == 0: // of a file that has only larger convolutions
+		dims, alpha = strconv.Itoa(a.Spec.ConvDim), a.Spec.ConvAlpha
+	case a.Spec.ConvDim > 0:
+		dims += "/" + strconv.Itoa(a.Spec.ConvDim)
+	}
+	text := fmt.Sprintf("%s %s, alpha %s, %d parameters in %d layers", a.Spec.Kind, dims, number(alpha), a.Size(), len(a.order))
+	if r, err := a.DetectUntrainedCores(); err == nil && r.Suspect {
+		text += "; LyCORIS before October 2023 trained it with hada_t1 for both products: Repair makes it do everywhere what it was trained to do"
+	}
+	return text
+}
 
 // Size is the number of trainable parameters.
 func (a *Adapter) Size() int { return a.Params.Size() }

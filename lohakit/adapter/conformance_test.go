@@ -196,6 +196,45 @@ func TestSaveLoadSave(t *testing.T) {
 	})
 }
 
+// The merged weights and biases are the live ones, at another strength than 1.
+func TestMergedWeightsAreLive(t *testing.T) {
+	each(t, func(t *testing.T, base *sd.Params, a *Adapter) {
+		scramble(t, a)
+		const strength = 0.7
+		names := a.Changes(base)
+		program := xla.Compile("live weights", func(in []*Node) []*Node {
+			own := a.Params.Bind(in[base.Len():])
+			w := a.Apply(base.Bind(in), func(name string) *Node {
+				if fixed := a.fixed.Get(name); fixed != nil {
+					return Const(in[0].Graph(), fixed)
+				}
+				return own(name)
+			}, Const(in[0].Graph(), float32(strength)))
+			var out []*Node
+			for _, name := range names {
+				out = append(out, w(name))
+			}
+			return out
+		})
+		live, err := program.Run(base.Inputs(), a.Params.Inputs())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, name := range names {
+			merged, err := a.Weight(name, base.Get(name), strength)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e := relative(floats(t, merged), floats(t, live[i])); e > 1e-6 {
+				t.Errorf("%s: merged and live differ by %.2g", name, e)
+			}
+			if relative(floats(t, base.Get(name)), floats(t, live[i])) < 1e-4 {
+				t.Errorf("%s does not change", name)
+			}
+		}
+	})
+}
+
 // The graph of the live adapter over the whole network and the merged weights must be the same to rounding, for a mixture of kinds.
 func TestMergeEqualsLive(t *testing.T) {
 	m, merged := tiny(t), tiny(t)

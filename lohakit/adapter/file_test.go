@@ -157,6 +157,43 @@ func TestContentHash(t *testing.T) {
 	}
 }
 
+// The older hash is that of 64 KiB at 1 MiB of the file written with only the ss_ keys, whatever else is in the header.
+func TestLegacyHash(t *testing.T) {
+	a, err := build(few, Spec{Kind: LoCon, Dim: 16384, Preset: "attn-mlp"}, 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	path, bare := filepath.Join(folder, "a.safetensors"), filepath.Join(folder, "bare.safetensors")
+	if err := a.Save(path, map[string]string{"ss_steps": "12", "modelspec.title": "a title that lengthens the header", "lohakit.config": "{}"}); err != nil {
+		t.Fatal(err)
+	}
+	b, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lasting := map[string]string{}
+	for key, value := range b.Metadata {
+		if strings.HasPrefix(key, "ss_") {
+			lasting[key] = value
+		}
+	}
+	list, err := a.Tensors()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := checkpoint.Write(bare, list, lasting); err != nil {
+		t.Fatal(err)
+	}
+	want, _, err := checkpoint.Hashes(bare)
+	if err != nil || want == "e3b0c442" { // of nothing
+		t.Fatal(want, err)
+	}
+	if got := b.Metadata["sshs_legacy_hash"]; got != want {
+		t.Errorf("hash %s, want %s", got, want)
+	}
+}
+
 func TestSpecFaults(t *testing.T) {
 	for field, change := range map[string]func(*Spec){
 		"Kind":        func(s *Spec) { s.Kind = "lofa" },

@@ -139,6 +139,9 @@ func TestUntrainedCoresOfLyCORIS012(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if text := a.String(); !strings.Contains(text, "loha 8") || !strings.Contains(text, "Repair") {
+		t.Errorf("described as %q", text)
+	}
 	report, err := a.DetectUntrainedCores()
 	if err != nil || !report.Suspect || report.Modules != 12 {
 		t.Fatalf("%+v, %v", report, err)
@@ -166,7 +169,7 @@ func TestUntrainedCoresOfLyCORIS012(t *testing.T) {
 	if e := off(); e > 1e-5 {
 		t.Errorf("repaired, it differs from what was trained by %.2g", e)
 	}
-	if report, err = a.DetectUntrainedCores(); err != nil || report.Suspect {
+	if report, err = a.DetectUntrainedCores(); err != nil || report.Suspect || strings.Contains(a.String(), "Repair") {
 		t.Errorf("repaired, it is still suspect: %+v, %v", report, err)
 	}
 }
