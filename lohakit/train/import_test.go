@@ -79,7 +79,7 @@ func TestEveryEasyScriptsField(t *testing.T) {
 	want := "Kind=lokr Dim=6 Alpha=3 ConvDim=2 ConvAlpha=3 Factor=4 Extension=.cap Dropout=0.1 DropoutEveryNEpochs=2 KeepTokens=1 Shuffle " +
 		"TagDropout=0.2 LR=0.001 UNetLR=0.002 TextLR=0.003 UNetOnly Scheduler=cosine_with_restarts Warmup=40 SchedulerCycles=3 SchedulerPower=2 " +
 		"Optimizer=Lion WeightDecay=0.2 MaxGradNorm=2 GradAccumulation=2 Steps=400 BatchSize=2 Height=768 MinBucket=256 MaxBucket=1024 " +
-		"BucketStep=32 NoUpscale Flip Color RandomCrop PriorLoss=0.5 Seed=5 MixedBF16 MaxTokens=225 ClipSkip=2 VPrediction NoiseOffset=0.1 " +
+		"BucketStep=32 NoUpscale Flip Color RandomCrop PriorLoss=0.5 Seed=5 GradCheckpointing MixedBF16 MaxTokens=225 ClipSkip=2 VPrediction NoiseOffset=0.1 " +
 		"SaveDType=bf16 OutputDir=o OutputName=name"
 	if got := in.Config.Name(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)

@@ -169,6 +169,27 @@ func resumes(t *testing.T, r *Run, n int) {
 	}
 }
 
+// noneLonger checks that MaxNorm holds for every layer's difference.
+func noneLonger(t *testing.T, r *Run, limit float64) {
+	longest := 0.0
+	for _, p := range []*sd.Params{r.Model.UNet, r.Model.Text} {
+		for _, name := range r.Adapter.Changes(p) {
+			delta, err := r.Adapter.Delta(name, p.Get(name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum := 0.0
+			for _, v := range tensors.MustCopyFlatData[float32](delta) {
+				sum += float64(v) * float64(v)
+			}
+			longest = max(longest, math.Sqrt(sum))
+		}
+	}
+	if math.Abs(longest-limit) > 1e-5*limit {
+		t.Errorf("the longest difference is %.6g, the limit %g", longest, limit)
+	}
+}
+
 // The same for every optimizer, with what else has state: accumulated gradients across an epoch's end, a schedule, shuffled and dropped tags,
 // augmentation, noise, dropout in the adapter, lengths held down.
 func TestResumeWithEverything(t *testing.T) {
@@ -181,6 +202,9 @@ func TestResumeWithEverything(t *testing.T) {
 			r := tinyRun(t, cfg)
 			train(t, r, 3)
 			resumes(t, r, 3)
+			if name == Optimizers[0] {
+				noneLonger(t, r, cfg.MaxNorm)
+			}
 		})
 	}
 }

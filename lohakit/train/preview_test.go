@@ -1,0 +1,73 @@
+package train
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/lohakit/notebook/lohakit/fault"
+	"github.com/lohakit/notebook/lohakit/sample"
+)
+
+// Previews and validations come when they are due, are on disk, and leave training as it is.
+func TestPreviews(t *testing.T) {
+	cfg := tinyConfig()
+	quiet := tinyRun(t, cfg)
+	train(t, quiet, 4)
+	cfg.SampleEvery, cfg.SampleAtFirst, cfg.ValidateEvery, cfg.OutputDir = 2, true, 2, t.TempDir()
+	cfg.SamplePrompts = "# two\na --s 2 --l 1 --d 5 --w 32 --h 32\n\nb --s 2 --l 1 --w 32 --h 32 --ss k_euler_a --n blue"
+	r := tinyRun(t, cfg)
+	train(t, r, 4)
+	var steps []int
+	for _, p := range r.Previews() {
+		steps = append(steps, p.Step)
+		if len(p.Images) != 2 || p.Images[0].Bounds().Dx() != 32 {
+			t.Errorf("step %d: %d images", p.Step, len(p.Images))
+		}
+	}
+	if !slices.Equal(steps, []int{0, 2, 4}) {
+		t.Errorf("previews after steps %v", steps)
+	}
+	if checks := r.Checks(); len(checks) != 2 || checks[1].Step != 4 || checks[1].Loss <= 0 {
+		t.Errorf("validations %v", checks)
+	}
+	file, err := os.Open(filepath.Join(cfg.OutputDir, "sample", "adapter_000002_01_23.png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if text, err := sample.ReadPNGText(file); err != nil || !strings.Contains(text, "Sampler: Euler a") || !strings.Contains(text, "Negative prompt: blue") {
+		t.Errorf("infotext %q, %v", text, err)
+	}
+	if !slices.Equal(r.Losses(), quiet.Losses()) {
+		t.Errorf("losses %v with previews, %v without", r.Losses(), quiet.Losses())
+	}
+}
+
+func TestPromptLinesAreChecked(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                           "no prompt",
+		"a --q 3":                    "--q",
+		"a\nb --s many":              "line 2",
+		"a --ss plms":                "plms",
+		"none/prompts.txt":           "none/prompts.txt",
+		"a --d 99999999999999999999": "--d",
+	} {
+		c := Default()
+		c.SampleEvery, c.SamplePrompts = 10, text
+		if err := c.Check(); !fault.Is(err, fault.Invalid) && !fault.Is(err, fault.IO) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func FuzzPromptLine(f *testing.F) {
+	f.Add("1girl, smile --n blurry --w 512 --h 512 --d 1 --s 30 --l 7.5 --ss ddim")
+	f.Fuzz(func(t *testing.T, line string) {
+		if o, err := promptLine(line, sample.Options{}); err == nil && strings.Contains(o.Prompt, " --") {
+			t.Errorf("%q is left in the prompt", o.Prompt)
+		}
+	})
+}
