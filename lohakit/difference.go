@@ -42,11 +42,15 @@ func (m *Model) Minus(source *Model) (Difference, error) {
 	return Difference{d, m.Name + " − " + source.Name}, err
 }
 
-// Between is what the checkpoint file tuned differs from source by. Both are read one layer at a time, so that two of 4 GB fit where a model
-// does not. options are those of Open.
+// Between is what the checkpoint tuned differs from source by, each a file or a base model's name. Both are read one layer at a time, so that
+// two of 4 GB fit where a model does not. options are those of Open.
 func Between(tuned, source string, options ...checkpoint.Option) (Difference, error) {
 	var open [2]*checkpoint.Model
-	for i, path := range []string{tuned, source} {
+	for i, name := range []string{tuned, source} {
+		path, err := pathOf(name)
+		if err != nil {
+			return Difference{}, err
+		}
 		f, err := checkpoint.OpenModel(path, options...)
 		if err != nil {
 			return Difference{}, err

@@ -15,13 +15,17 @@ import (
 // Relations is how far models are from each other.
 type Relations struct{ *merge.Distances }
 
-// Distances measures how far models are from each other: checkpoint files, or every checkpoint of a folder. They are read one tensor at a
-// time.
+// Distances measures how far models are from each other: base models by name, checkpoint files, or every checkpoint of a folder. They are read
+// one tensor at a time.
 func Distances(paths ...string) (Relations, error) {
 	var files, names []string
 	for _, path := range paths {
 		if info, err := os.Stat(path); err != nil || !info.IsDir() {
-			files = append(files, path)
+			file, err := pathOf(path)
+			if err != nil {
+				return Relations{}, err
+			}
+			files = append(files, file)
 			continue
 		}
 		inside, err := filepath.Glob(filepath.Join(path, "*.safetensors"))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lohakit/notebook/lohakit/fault"
 	"github.com/lohakit/notebook/lohakit/merge"
+	"github.com/lohakit/notebook/lohakit/world"
 )
 
 // Recipe is a merge recipe that was read whole and found sound.
@@ -72,10 +73,15 @@ func shade(v float64) any {
 // Merges are the models that a recipe made.
 type Merges []merge.Result
 
-// Run computes the recipe with the models of one folder, found by their names, and stores the results in another, showing how far it is. What
+// Run computes the recipe with the models of one folder, found by their names ("" for those of the miniature world, which know the names in the
+// card's recipes), and stores the results in another, showing how far it is. What
 // is there unchanged is not computed again. Interrupting the cell stops it; running it again goes on with the line that was stopped.
 func (r Recipe) Run(models, out string) (Merges, error) {
-	return r.RunWith(merge.Options{Models: merge.InFolder(models), Folder: out})
+	find := merge.InFolder(models)
+	if models == "" {
+		find = world.Find
+	}
+	return r.RunWith(merge.Options{Models: find, Folder: out})
 }
 
 // RunWith is Run with every option: weights by block, variables, .ckpt sources.
