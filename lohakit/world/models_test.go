@@ -98,7 +98,7 @@ func TestFamilies(t *testing.T) {
 	for _, r := range world.Trained {
 		names, paths = append(names, r.Name), append(paths, find(t, r.Name))
 	}
-	d, err := merge.Measure(context.Background(), names, paths)
+	d, err := merge.Measure(context.Background(), names, paths, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
