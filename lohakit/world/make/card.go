@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"image"
+	"image/draw"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,8 +16,8 @@ import (
 	"github.com/lohakit/notebook/lohakit/world"
 )
 
-// students are the models that are given lessons: the one from nothing, and the one that most experiments train on.
-var students = []string{"miniature", "NAI"}
+// student is the model that is given lessons: the one that most experiments train on.
+const student = "NAI"
 
 // examined are the models that have a page: not the merges that only lead to others.
 func examined() []string {
@@ -25,8 +27,8 @@ func examined() []string {
 }
 
 // cards examines every base model whose page in dir is not of its present file, and writes the page: where the model comes from, a grid of
-// samples, how well it follows prompts, what its own look is. The students' pages also say how well they learn. Then the page of
-// all, with their distances.
+// samples, how well it follows prompts, what its own look is. The student's page also says how well it learns. Then the page
+// of all, with their distances.
 func cards(dir string) error {
 	ctx := context.Background()
 	judge, err := world.Judge()
@@ -60,12 +62,15 @@ func card(ctx context.Context, judge *world.Examiner, name, sum, path string) er
 	if err != nil {
 		return err
 	}
-	if err := sampleSheet(ctx, m, strings.TrimSuffix(path, ".md")+".png"); err != nil {
+	if err := samples(ctx, m, strings.TrimSuffix(path, ".md")+".png"); err != nil {
 		return err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "# %s\n\n%s\n\nWritten by `go run ./lohakit/world/make card` of the file whose SHA-256 begins %s.\n\n![samples](%[1]s.png)\n", name,
-		origin(name), sum)
+	fmt.Fprintf(&b, "# %s\n\n%s\n\nWritten by `go run ./lohakit/world/make card` of the file whose SHA-256 begins %s.\n\n<img src=\"%[1]s.png\" width=\"768\">\n\n"+
+		"Three seeds of each column:\n", name, origin(name), sum)
+	for _, prompt := range asked {
+		fmt.Fprintf(&b, "- %s\n", prompt)
+	}
 	if name == "miniature" {
 		fmt.Fprintf(&b, "\n%d pixels square, a UNet of %d weights, a text encoder of %d. Two things differ from Stable Diffusion 1.x, here and in all models that "+
 			"come from this one: the autoencoder is one linear map per 4×4 patch, and the token table has rows only for the words of this world.\n",
@@ -84,7 +89,7 @@ func card(ctx context.Context, judge *world.Examiner, name, sum, path string) er
 		return err
 	}
 	fmt.Fprintf(&b, "\n## Its own look\n\nWhat the judge takes the style for in %d images whose prompts name none: %s.\n", n, looks(verdicts))
-	if slices.Contains(students, name) {
+	if name == student {
 		if err := lessons(ctx, judge, m, &b); err != nil {
 			return err
 		}
@@ -156,20 +161,31 @@ func lessons(ctx context.Context, judge *world.Examiner, m *sd.Model, b *strings
 	return nil
 }
 
-func sampleSheet(ctx context.Context, m *sd.Model, path string) error {
-	g := sample.Grid{Base: sample.Request{Model: m, Options: sample.Options{CFG: 2}}, X: sample.Seeds(1, 2, 3, 4), Y: sample.Prompts(
-		"1girl, solo, blonde hair, side ponytail, purple eyes, hair bow, red dress, smile, upper body, outdoors, blue sky, cloud",
-		"1girl, solo, green hair, braid, red eyes, black suit, smile, upper body, outdoors, city, building, anime coloring",
-		"1girl, solo, black hair, long hair, blue eyes, yellow kimono, smile, upper body, outdoors, night sky, star (sky), holding umbrella, red umbrella",
-		"1girl, solo, purple hair, short hair, yellow eyes, white shirt, smile, upper body, indoors, window, watercolor (medium)",
-	)}
-	sheet, err := g.Draw(ctx, nil)
+// asked are the prompts of a page's samples: two that name no style, two that do.
+var asked = []string{
+	"1girl, solo, blonde hair, side ponytail, purple eyes, hair bow, red dress, smile, upper body, outdoors, blue sky, cloud",
+	"1girl, solo, black hair, long hair, blue eyes, yellow kimono, smile, upper body, outdoors, night sky, star (sky), holding umbrella, red umbrella",
+	"1girl, solo, green hair, braid, red eyes, black suit, smile, upper body, outdoors, city, building, anime coloring",
+	"1girl, solo, purple hair, short hair, yellow eyes, white shirt, smile, upper body, indoors, window, watercolor (medium)",
+}
+
+// samples draws a column of images for each of asked, as small as they are.
+func samples(ctx context.Context, m *sd.Model, path string) error {
+	const seeds = 3
+	var options []sample.Options
+	for seed := range seeds {
+		for _, prompt := range asked {
+			options = append(options, sample.Options{Prompt: prompt, CFG: 2, Seed: int64(seed + 1)})
+		}
+	}
+	images, err := sample.Images(ctx, m, nil, options...)
 	if err != nil {
 		return err
 	}
-	png, err := sheet.PNG()
-	if err != nil {
-		return err
+	sheet := image.NewRGBA(image.Rect(0, 0, len(asked)*world.Size, seeds*world.Size))
+	for i, img := range images {
+		at := image.Pt(i%len(asked)*world.Size, i/len(asked)*world.Size)
+		draw.Draw(sheet, image.Rectangle{at, at.Add(image.Pt(world.Size, world.Size))}, img, img.Bounds().Min, draw.Src)
 	}
-	return os.WriteFile(path, png, 0o644)
+	return save(path, sheet)
 }
