@@ -25,6 +25,7 @@ CELLS = {
             "type T{i} struct {{ A, B int }}\nfunc (t T{i}) Sum() int {{ return t.A + t.B + {i} }}\nT{i}{{1, 2}}.Sum()",
         ],
         "complete": "strings.To",
+        "crash": 'import "os"\nos.Exit(3)',  # ipykernel would have to be restarted
         "hold": 'import "github.com/gomlx/gomlx/pkg/core/tensors"\nvar held []*tensors.Tensor\n'
                 'for range 64 {{ held = append(held, tensors.FromFlatDataAndDimensions(make([]float32, 1<<22), 1<<22)) }}',
     },
@@ -60,15 +61,15 @@ class Kernel:
         self.language = self.manager.kernel_spec.language
         self.process = psutil.Process(self.manager.provisioner.pid)
 
-    def run(self, code):
-        """Milliseconds from the request to idle."""
+    def run(self, code, fails=False):
+        """Milliseconds from the request to idle. An error of the cell is raised, unless it is expected."""
         began = time.perf_counter()
         request = self.client.execute(code)
         while True:
             message = self.client.get_iopub_msg(timeout=120)
             if message["parent_header"].get("msg_id") != request:
                 continue
-            if message["msg_type"] == "error":
+            if message["msg_type"] == "error" and not fails:
                 raise RuntimeError("\n".join(message["content"]["traceback"]))
             if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
                 break
@@ -149,6 +150,11 @@ def measure(name, count):
         row[f"memory per new cell, 1 GB held over {HELD} cells, MB"] = (kernel.memory() - before) / HELD
         kernel.complete(cells["complete"])
         row["completion, median ms"] = statistics.median(kernel.complete(cells["complete"]) for _ in range(20))
+        if "crash" in cells:
+            began = time.perf_counter()
+            kernel.run(cells["crash"], fails=True)
+            kernel.run("1+1")
+            row["a cell that ends the process, and the next one, s"] = time.perf_counter() - began
         return row
     finally:
         kernel.close()
@@ -164,7 +170,7 @@ def main():
     print("| | " + " | ".join(options.kernels) + " |")
     print("|---" * (1 + len(columns)) + "|")
     for label in columns[0]:
-        print(f"| {label} | " + " | ".join(f"{column[label]:.2f}" for column in columns) + " |")
+        print(f"| {label} | " + " | ".join(f"{column[label]:.2f}" if label in column else "—" for column in columns) + " |")
 
 
 if __name__ == "__main__":
