@@ -58,8 +58,9 @@ fuzz: ## every fuzz target for a minute each
 bench-kernel: setup ## the kernel beside ipykernel
 	$(VENV)/bin/python bench/kernel/bench.py
 
-bench-train: $(XLA) ## UNet steps beside PyTorch and diffusers, and gradients operation by operation (installs PyTorch)
+bench-train: $(XLA) ## training beside PyTorch, LyCORIS and bitsandbytes up to 860 M weights; UNet steps; operations (installs PyTorch)
 	docker/steps/reference.sh
+	go run ./bench/numerics -train mini,half,full
 	go run ./bench/numerics -ops
 	go run ./bench/numerics -unet narrow,half
 

@@ -1,8 +1,8 @@
 // Command numerics measures what training stands on: each operation's forward and backward pass with GoMLX's own gradients and with
-// lohakit's, and steps of whole UNets beside PyTorch and diffusers, in one run on the same cores; and what drawing stands on: single
-// evaluations of UNets and a whole image.
+// lohakit's, and steps of whole UNets beside PyTorch and diffusers, in one run on the same cores; whole training steps of the card's adapter
+// beside PyTorch, diffusers, LyCORIS and bitsandbytes; and what drawing stands on: single evaluations of UNets and a whole image.
 //
-//	go run ./bench/numerics [-ops] [-unet narrow,half] [-sample tiny,half,image,full] [-python .venv-reference/bin/python]
+//	go run ./bench/numerics [-ops] [-train mini,half,full] [-unet narrow,half] [-sample tiny,half,image,full] [-python .venv-reference/bin/python]
 //
 // Both programs run alternately, and the best of all rounds counts; compile time is reported apart.
 package main

@@ -65,6 +65,40 @@ func TestLossesAreDiffusers(t *testing.T) {
 	}
 }
 
+// Huber's threshold at timestep 500, where ᾱ is 0.276332468 (published), by the trainers' formulas: exponential c = 0.1^(500/1000), by SNR
+// c = 0.9/(1+σ)² + 0.1 with σ = √((1-ᾱ)/ᾱ); the losses are 2c(√(d²+c²)-c) and, smooth_l1, 2(√(d²+c²)-c).
+func TestHuberSchedules(t *testing.T) {
+	const d, alpha = 0.5, 0.276332468
+	sigma := math.Sqrt((1 - alpha) / alpha)
+	thresholds := map[string]float64{"constant": 0.1, "exponential": math.Sqrt(0.1), "snr": 0.9/((1+sigma)*(1+sigma)) + 0.1}
+	for schedule, c := range thresholds {
+		c *= 1.5
+		for kind, want := range map[string]float64{"huber": 2 * c * (math.Hypot(d, c) - c), "smooth_l1": 2 * (math.Hypot(d, c) - c)} {
+			o := LossOptions{Type: kind, HuberSchedule: schedule, HuberC: 0.1, HuberScale: 1.5}
+			out, err := xla.Compile(kind, func(in []*Node) []*Node { return []*Node{Loss(in[0], in[1], in[1], in[2], nil, o)} }).
+				Run([][][][]float32{{{{d}}}}, [][][][]float32{{{{0}}}}, []int32{500})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := tensors.MustCopyFlatData[float32](out[0])[0]; math.Abs(float64(got)-want) > 1e-6 {
+				t.Errorf("%s, %s: %g, want %g", kind, schedule, got, want)
+			}
+		}
+	}
+}
+
+// A mask weighs positions and is not renormalised by its area; regularization images and short batches weigh by what assemble gives.
+func TestMask(t *testing.T) {
+	out, err := xla.Compile("masked", func(in []*Node) []*Node { return []*Node{Loss(in[0], in[1], in[1], in[2], in[3], LossOptions{})} }).
+		Run([][][][]float32{{{{1, 3}}}}, [][][][]float32{{{{0, 0}}}}, []int32{10}, [][][][]float32{{{{1, 0.5}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := tensors.MustCopyFlatData[float32](out[0])[0]; got != (1+9*0.5)/2 {
+		t.Errorf("masked loss %g", got)
+	}
+}
+
 // Noise has the moments that its options say, and is the same for the same stream.
 func TestNoise(t *testing.T) {
 	const batch, channels, side = 64, 4, 16
