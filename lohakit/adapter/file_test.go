@@ -56,6 +56,53 @@ func TestLoadNames(t *testing.T) {
 	}
 }
 
+// The names that diffusers and PEFT have given layers of LoRA, and where they keep alpha.
+func TestLoadPEFTNames(t *testing.T) {
+	const unet, text = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_", "lora_te_text_model_encoder_layers_0_self_attn_q_proj"
+	const module = "mid_block.attentions.0.transformer_blocks.0.attn1."
+	for _, c := range []struct{ down, up, want string }{
+		{"unet." + module + "to_q.lora_A.weight", "unet." + module + "to_q.lora_B.weight", unet + "q"},
+		{"unet." + module + "to_q.lora.down.weight", "unet." + module + "to_q.lora.up.weight", unet + "q"},
+		{"unet." + module + "processor.to_out_lora.down.weight", "unet." + module + "processor.to_out_lora.up.weight", unet + "out_0"},
+		{module + "processor.to_k_lora.down.weight", module + "processor.to_k_lora.up.weight", unet + "k"},
+		{"base_model.model." + module + "to_out.0.lora_A.weight", "base_model.model." + module + "to_out.0.lora_B.weight", unet + "out_0"},
+		{"text_encoder.text_model.encoder.layers.0.self_attn.q_proj.lora_linear_layer.down.weight",
+			"text_encoder.text_model.encoder.layers.0.self_attn.q_proj.lora_linear_layer.up.weight", text},
+		{"base_model.model.text_model.encoder.layers.0.self_attn.q_proj.lora_A.weight", "base_model.model.text_model.encoder.layers.0.self_attn.q_proj.lora_B.weight", text},
+		{"lycoris_" + strings.TrimPrefix(unet, "lora_unet_") + "q.lora_down.weight", "lycoris_" + strings.TrimPrefix(unet, "lora_unet_") + "q.lora_up.weight", unet + "q"},
+	} {
+		a, err := Load(written(t, tensor(c.down, 4, 8), tensor(c.up, 8, 4)))
+		if err != nil {
+			t.Errorf("%s: %v", c.down, err)
+		} else if a.Names()[0] != c.want || a.modules[c.want].scale(4) != 1 {
+			t.Errorf("%s: loaded as %v at scale %v, want %s at 1", c.down, a.Names(), a.modules[a.Names()[0]].scale(4), c.want)
+		}
+	}
+
+	// PEFT's folder: alpha beside the file, another for some modules, and DoRA's lengths without their further axes.
+	first := strings.Replace(module, "mid_block", "down_blocks.0", 1)
+	list := []checkpoint.Tensor{tensor("base_model.model."+first+"to_q.lora_A.weight", 4, 8), tensor("base_model.model."+first+"to_q.lora_B.weight", 8, 4),
+		tensor("base_model.model."+first+"to_q.lora_magnitude_vector.weight", 8),
+		tensor("base_model.model.conv_in.lora_A.weight", 4, 4, 3, 3), tensor("base_model.model.conv_in.lora_B.weight", 8, 4, 1, 1),
+		tensor("base_model.model.conv_in.lora_magnitude_vector", 1, 8, 1, 1)}
+	path := written(t, list...)
+	config := `{"peft_type": "LORA", "r": 4, "lora_alpha": 8, "use_rslora": true, "alpha_pattern": {"conv_in": 2}}`
+	if err := os.WriteFile(filepath.Join(filepath.Dir(path), "adapter_config.json"), []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	a, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	linear, conv := a.modules["lora_unet_"+strings.ReplaceAll(first, ".", "_")+"to_q"], a.modules["lora_unet_conv_in"]
+	if linear.scale(4) != 4 || conv.scale(4) != 1 { // alpha/√r
+		t.Errorf("scales %v and %v, want 4 and 1", linear.scale(4), conv.scale(4))
+	}
+	if err := a.Match(tiny(t)); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestLoadFaults(t *testing.T) {
 	up, down := tensor("lora_unet_conv_in.lora_up.weight", 8, 2, 1, 1), tensor("lora_unet_conv_in.lora_down.weight", 2, 4, 3, 3)
 	nan, _ := checkpoint.FromFloats("lora_unet_conv_in.lora_up.weight", checkpoint.F32, []int{1}, []float32{float32(math.NaN())})
