@@ -99,8 +99,13 @@ func (b beside) Plot(c draw.Canvas, p *plot.Plot) {
 		x, y, w, h := toX(d.X), toY(d.Y), b.text.Width(b.names[i]), b.text.Height(b.names[i])
 		var best vg.Rectangle
 		least := vg.Length(math.Inf(1))
-		for _, at := range []vg.Point{{X: x + 6, Y: y - h/2}, {X: x - 6 - w, Y: y - h/2}, {X: x - w/2, Y: y + 6}, {X: x - w/2, Y: y - 6 - h},
-			{X: x + 5, Y: y + 5}, {X: x + 5, Y: y - 5 - h}, {X: x - 5 - w, Y: y + 5}, {X: x - 5 - w, Y: y - 5 - h}} {
+		places := []vg.Point{{X: x + 6, Y: y - h/2}, {X: x - 6 - w, Y: y - h/2}, {X: x - w/2, Y: y + 6}, {X: x - w/2, Y: y - 6 - h},
+			{X: x + 5, Y: y + 5}, {X: x + 5, Y: y - 5 - h}, {X: x - 5 - w, Y: y + 5}, {X: x - 5 - w, Y: y - 5 - h}}
+		for k := vg.Length(1); k <= 4; k++ { // further off, where dots lie on one another
+			places = append(places, vg.Point{X: x + 6, Y: y - h/2 + k*h}, vg.Point{X: x + 6, Y: y - h/2 - k*h}, vg.Point{X: x - 6 - w, Y: y - h/2 + k*h},
+				vg.Point{X: x - 6 - w, Y: y - h/2 - k*h})
+		}
+		for _, at := range places {
 			r := vg.Rectangle{Min: at, Max: vg.Point{X: at.X + w, Y: at.Y + h}}
 			cost := 2 * (w*h - common(r, c.Rectangle)) // outside the frame
 			for _, t := range taken {
