@@ -64,7 +64,7 @@ bench-train: $(XLA) ## training beside PyTorch, LyCORIS and bitsandbytes up to 8
 	go run ./bench/numerics -ops
 	go run ./bench/numerics -unet narrow,half
 
-bench-sample: $(XLA) ## drawing beside PyTorch and diffusers: UNets up to 860 M weights, an image (installs PyTorch; 17 GB of memory)
+bench-sample: $(XLA) ## drawing beside PyTorch and diffusers: UNets up to 860 M weights, an image (installs PyTorch; 5 GB of memory)
 	docker/steps/reference.sh
 	go run ./bench/numerics -sample tiny,half,image,full
 

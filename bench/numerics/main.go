@@ -24,7 +24,7 @@ import (
 func main() {
 	ops := flag.Bool("ops", false, "measure operations only")
 	sizes := flag.String("unet", "narrow,half", "UNets to step: narrow, half, full (860 M parameters, 20 GB)")
-	samples := flag.String("sample", "", "draw instead: tiny, half, image (20 steps), full (860 M parameters, 17 GB)")
+	samples := flag.String("sample", "", "draw instead: tiny, half, image (20 steps), full (860 M parameters, 5 GB)")
 	trained := flag.String("train", "", "train adapters instead: mini, half, full (860 M parameters, 12 GB)")
 	stepped := flag.String("step", "", "train in this process what the JSON says, which -train starts")
 	one := flag.String("draw", "", "draw once in this process what the JSON says, which -sample starts")
