@@ -84,17 +84,34 @@ func card(ctx context.Context, judge *world.Examiner, name, sum, path string) er
 	}
 	fmt.Fprintf(&b, "\n## How often the image shows what the prompt asked for\n\n%d prompts of scenes that no training has seen, judged by the judge "+
 		"([its own exam](../assets/judge.md)), with Wilson's 95 %% interval.\n\n```\n%s```\n", n, r)
-	verdicts, err := judge.Own(ctx, m, n)
+	verdicts, err := own(ctx, judge, name)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(&b, "\n## Its own look\n\nWhat the judge takes the style for in %d images whose prompts name none: %s.\n", n, looks(verdicts))
+	fmt.Fprintf(&b, "\n## Its own look\n\nWhat the judge takes the style for in %d images whose prompts name none: %s.\n", len(verdicts), looks(verdicts))
 	if name == student {
 		if err := lessons(ctx, judge, m, &b); err != nil {
 			return err
 		}
 	}
 	return os.WriteFile(path, []byte(b.String()), 0o644)
+}
+
+// seen keeps what own found.
+var seen = map[string][]world.Verdict{}
+
+// own is the judge's verdicts of 100 images of the model's own look.
+func own(ctx context.Context, judge *world.Examiner, name string) ([]world.Verdict, error) {
+	if seen[name] == nil {
+		m, err := open(name)
+		if err != nil {
+			return nil, err
+		}
+		if seen[name], err = judge.Own(ctx, m, 100); err != nil {
+			return nil, err
+		}
+	}
+	return seen[name], nil
 }
 
 func open(name string) (*sd.Model, error) {

@@ -40,29 +40,22 @@ func overview(ctx context.Context, judge *world.Examiner, dir string) error {
 	if err := save(filepath.Join(dir, "families.png"), tree); err != nil {
 		return err
 	}
-	const n = 100
 	verdicts := make([][]world.Verdict, len(names))
+	images := make([][]float64, len(names))
 	for i, name := range names {
-		m, err := open(name)
-		if err != nil {
+		if verdicts[i], err = own(ctx, judge, name); err != nil {
 			return err
 		}
-		if verdicts[i], err = judge.Own(ctx, m, n); err != nil {
-			return err
-		}
-	}
-	seen := make([][]float64, len(names))
-	for i := range names {
-		seen[i] = make([]float64, len(names))
+		images[i] = make([]float64, len(names))
 		for j := range i {
 			d, err := world.Distance(verdicts[i], verdicts[j])
 			if err != nil {
 				return err
 			}
-			seen[i][j], seen[j][i] = d, d
+			images[i][j], images[j][i] = d, d
 		}
 	}
-	heat, err := chart.Heat(chart.Look{Title: "distance of the images, as the judge sees them", Width: 900, Height: 800}, names, names, seen)
+	heat, err := chart.Heat(chart.Look{Title: "distance of the images, as the judge sees them", Width: 900, Height: 800}, names, names, images)
 	if err != nil {
 		return err
 	}
@@ -71,9 +64,9 @@ func overview(ctx context.Context, judge *world.Examiner, dir string) error {
 	}
 	fmt.Fprintf(&b, "\n## How far they are apart\n\nBy their weights, ‖A − B‖ / √(‖A‖·‖B‖), joined by mean distance (UPGMA); and by %d images of each, whose prompts name no "+
 		"style (Fréchet distance in the judge's features).\n\n![tree](families.png)\n\n![distances](looks.png)\n\n| family | mean distance inside: weights, images | "+
-		"to the other trained models: weights, images |\n|---|---|---|\n", n)
+		"to the other trained models: weights, images |\n|---|---|---|\n", len(verdicts[0]))
 	for _, f := range world.Families {
-		inside, outside := meanDistances(f.Models, names, weights.Of, seen)
+		inside, outside := meanDistances(f.Models, names, weights.Of, images)
 		fmt.Fprintf(&b, "| %s: %s | %.3f, %.1f | %.3f, %.1f |\n", f.Name, strings.Join(f.Models, ", "), inside[0], inside[1], outside[0], outside[1])
 	}
 	return os.WriteFile(filepath.Join(dir, "README.md"), []byte(b.String()), 0o644)
