@@ -73,7 +73,7 @@ func (f *fake) Execute(ctx context.Context, req Request, out Output) (r Result) 
 				return r
 			case <-f.killed:
 				return Result{Died: true, Err: &CellError{Name: "WorkerDied", Value: "killed"}}
-			case <-time.After(10 * time.Second):
+			case <-time.After(10 * time.Minute): // longer than any test on a busy machine
 			}
 		case "native": // a call that no interrupt reaches
 			<-f.killed
