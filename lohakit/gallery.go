@@ -85,7 +85,7 @@ func (g Gallery) MIMEBundle() map[string]any {
 	for i, img := range g.images {
 		at := image.Pt(i%columns*thumbnail, i/columns*thumbnail)
 		draw.Draw(sheet, img.Bounds().Add(at), img, image.Point{}, draw.Src)
-		fmt.Fprintf(&b, `<figure style="margin:0;width:%dpx">%s<figcaption style="font-size:70%%;line-height:1.2">%s</figcaption></figure>`,
+		fmt.Fprintf(&b, `<figure style="margin:0;width:%dpx">%s<figcaption style="font-size:70%%;line-height:1.2;overflow-wrap:anywhere">%s</figcaption></figure>`,
 			thumbnail, embed(img, g.captions[i]), html.EscapeString(g.captions[i]))
 	}
 	b.WriteString("</div>")

@@ -132,9 +132,10 @@ func (s *Sheet) HTML() (string, error) {
 	var b strings.Builder
 	w, _ := s.cellSize()
 	b.WriteString(`<style>.lohakit-grid td,.lohakit-grid th{padding:2px;text-align:center;font-weight:normal}` +
+		`.lohakit-grid img{max-width:none!important}` + // a page's own rule would squeeze the columns of a wide grid unevenly
 		`.lohakit-grid input{display:none}.lohakit-grid input:checked+img{position:fixed;inset:4vh 0 0 0;margin:auto;` +
 		`height:92vh;width:auto!important;z-index:99;image-rendering:auto;box-shadow:0 0 9px #000}</style>`)
-	fmt.Fprintf(&b, `<table class="lohakit-grid"><caption>%s</caption><tr><th></th>`, html.EscapeString(s.Title))
+	fmt.Fprintf(&b, `<div style="overflow-x:auto"><table class="lohakit-grid"><caption>%s</caption><tr><th></th>`, html.EscapeString(s.Title))
 	for _, c := range s.Columns {
 		fmt.Fprintf(&b, "<th>%s</th>", html.EscapeString(caption(s.XName, c)))
 	}
@@ -156,7 +157,7 @@ func (s *Sheet) HTML() (string, error) {
 		}
 		b.WriteString("</tr>")
 	}
-	b.WriteString("</table>")
+	b.WriteString("</table></div>")
 	return b.String(), nil
 }
 
