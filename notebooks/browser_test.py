@@ -26,9 +26,12 @@ def quickstart(tmp_path, lab):
 
 
 def run_all(page):
-    """Chooses Run All Cells, again if nothing has come of it: Lab drops the command while it is still opening the notebook."""
+    """Chooses Run All Cells, again if nothing has come of it: while Lab is still opening the notebook it drops the command, or asks
+    something first."""
     begun = "() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].some(p => /\\[[*\\d]+\\]/.test(p.textContent))"
     for _ in range(12):
+        if page.locator(".jp-Dialog .jp-mod-accept").count():
+            page.locator(".jp-Dialog .jp-mod-accept").first.click()
         page.click("text=Run >> nth=0")
         page.click(".lm-Menu-item:has-text('Run All Cells') >> nth=0")
         for _ in range(20):
