@@ -13,10 +13,10 @@ import (
 	"github.com/lohakit/notebook/lohakit/train"
 )
 
-// guidance is the CFG scale at which the miniature models are examined and shown. Their captions are exact, so that they follow prompts
+// Guidance is the CFG scale at which the miniature models are examined and shown. Their captions are exact, so that they follow prompts
 // at scales where the real ones wander; above 3 colours and lines are overdrawn, and the judge takes one style for another: on NAI it
 // found the asked style in 37, 36, 28 and 23 of 40 images at 1.5, 2, 3 and 4, all else being equal.
-const guidance = 2
+const Guidance = 2
 
 // Obey draws n scenes of one passer-by that no training has seen, has m sample their captions, one image each, and counts how often the
 // judge finds in the image what the prompt asked for. The same seed asks the same.
@@ -30,7 +30,7 @@ func (e *Examiner) Obey(ctx context.Context, m *sd.Model, n int, seed uint64) (*
 			continue
 		}
 		scenes = append(scenes, s)
-		options = append(options, sample.Options{Prompt: s.Caption(All), CFG: guidance, Seed: int64(len(scenes))})
+		options = append(options, sample.Options{Prompt: s.Caption(All), CFG: Guidance, Seed: int64(len(scenes))})
 	}
 	images, err := sample.Images(ctx, m, nil, options...)
 	if err != nil {
@@ -54,7 +54,7 @@ func (e *Examiner) Own(ctx context.Context, m *sd.Model, n int) ([]Verdict, erro
 	for i := range n {
 		rng := rand.New(rand.NewPCG(uint64(i), 0x0143))
 		s := NewScene(rng, "nai", "") // the look has no tags
-		options = append(options, sample.Options{Prompt: s.Caption(All), CFG: guidance, Seed: int64(i)})
+		options = append(options, sample.Options{Prompt: s.Caption(All), CFG: Guidance, Seed: int64(i)})
 	}
 	images, err := sample.Images(ctx, m, nil, options...)
 	if err != nil {
@@ -121,7 +121,7 @@ func (e *Examiner) Learns(ctx context.Context, m *sd.Model, l Lesson, n int) (be
 	}
 	var options []sample.Options
 	for i := range n {
-		options = append(options, sample.Options{Prompt: l.prompt(i), CFG: guidance, Seed: int64(i)})
+		options = append(options, sample.Options{Prompt: l.prompt(i), CFG: Guidance, Seed: int64(i)})
 	}
 	score := func(adapters []sample.Applied) (Share, error) {
 		images, err := sample.Images(ctx, m, adapters, options...)

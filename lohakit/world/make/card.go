@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"image"
-	"image/draw"
 	"os"
 	"path/filepath"
 	"slices"
@@ -192,17 +190,12 @@ func samples(ctx context.Context, m *sd.Model, path string) error {
 	var options []sample.Options
 	for seed := range seeds {
 		for _, prompt := range asked {
-			options = append(options, sample.Options{Prompt: prompt, CFG: 2, Seed: int64(seed + 1)})
+			options = append(options, sample.Options{Prompt: prompt, CFG: world.Guidance, Seed: int64(seed + 1)})
 		}
 	}
 	images, err := sample.Images(ctx, m, nil, options...)
 	if err != nil {
 		return err
 	}
-	sheet := image.NewRGBA(image.Rect(0, 0, len(asked)*world.Size, seeds*world.Size))
-	for i, img := range images {
-		at := image.Pt(i%len(asked)*world.Size, i/len(asked)*world.Size)
-		draw.Draw(sheet, image.Rectangle{at, at.Add(image.Pt(world.Size, world.Size))}, img, img.Bounds().Min, draw.Src)
-	}
-	return save(path, sheet)
+	return save(path, tiled(images, len(asked)))
 }

@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"image"
 	"image/draw"
-	"image/png"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -33,24 +31,26 @@ func dataset(dir string) error {
 
 // sheet draws the five characters (rows) in anime, both sources and every artist's style (columns).
 func sheet(path string) error {
-	const size = 128
 	columns := slices.Concat([]string{"anime"}, world.Sources, world.Artists)
-	img := image.NewRGBA(image.Rect(0, 0, len(columns)*size, len(world.Names)*size))
+	var images []image.Image
 	for i, name := range world.Names {
 		for j, style := range columns {
 			s := world.NewScene(rand.New(rand.NewPCG(uint64(i), uint64(j))), style, name)
 			t, _ := world.Character(name)
 			s.Figures[0].Outfit = t.Outfit
-			draw.Draw(img, image.Rect(j*size, i*size, (j+1)*size, (i+1)*size), s.Render(size), image.Point{}, draw.Src)
+			images = append(images, s.Render(128))
 		}
 	}
-	f, err := os.Create(path)
-	if err != nil {
-		return err
+	return save(path, tiled(images, len(columns)))
+}
+
+// tiled puts images of one size side by side, in rows of columns.
+func tiled(images []image.Image, columns int) image.Image {
+	size := images[0].Bounds().Size()
+	sheet := image.NewRGBA(image.Rect(0, 0, columns*size.X, (len(images)+columns-1)/columns*size.Y))
+	for i, img := range images {
+		at := image.Pt(i%columns*size.X, i/columns*size.Y)
+		draw.Draw(sheet, image.Rectangle{at, at.Add(size)}, img, img.Bounds().Min, draw.Src)
 	}
-	if err := png.Encode(f, img); err != nil {
-		f.Close()
-		return err
-	}
-	return f.Close()
+	return sheet
 }
