@@ -88,7 +88,12 @@ func processor() []byte {
 //export compileOptions
 func compileOptions(code *C.char, codeSize C.size_t, options *C.char, optionsSize C.size_t, size *C.size_t) *C.char {
 	given := unsafe.Slice((*byte)(unsafe.Pointer(options)), optionsSize)
-	all := append(slices.Clip(given), cpuOptions(unsafe.Slice((*byte)(unsafe.Pointer(code)), codeSize))...)
+	module := unsafe.Slice((*byte)(unsafe.Pointer(code)), codeSize)
+	large := inputBytes(module) >= largeProgram
+	if large {
+		mapLargeBlocks()
+	}
+	all := append(slices.Clip(given), cpuOptions(large)...)
 	*size = C.size_t(len(all))
 	return (*C.char)(C.CBytes(all))
 }

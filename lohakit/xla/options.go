@@ -11,15 +11,15 @@ import (
 // largeProgram is the size in bytes of a program's inputs from which memory counts for more than what YNN gains: see cpuOptions.
 const largeProgram = 256 << 20
 
-// cpuOptions is appended to the options with which code, a StableHLO module, is compiled for the CPU: a serialized CompileOptionsProto.
+// cpuOptions is appended to the options with which a program is compiled for the CPU: a serialized CompileOptionsProto.
 //
 // XLA by itself starts whatever can start, so that the transposed kernels of all convolutions of a UNet exist at once, 2 GB of them at
 // full size; in the order that takes least memory there is one at a time, and no graph measured is slower. And each operation of the
 // YNN library keeps its weights packed as long as the program lives, 2.4 GB at full size, where it is no faster than what XLA does
 // without it; small UNets it evaluates in two thirds of the time.
-func cpuOptions(code []byte) []byte {
+func cpuOptions(large bool) []byte {
 	options := override(nil, "xla_cpu_scheduler_type", "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED")
-	if inputBytes(code) >= largeProgram {
+	if large {
 		options = override(options, "xla_cpu_experimental_ynn_fusion_type", "")
 	}
 	return options
