@@ -154,7 +154,7 @@ func Start(cell func(*Exec)) (*Exec, <-chan *Failure) {
 					failure.Frames = append(failure.Frames, e.at)
 				}
 			} else if !finished && e.stopped.Load() {
-				failure = &Failure{Kind: Interrupted, Text: "the cell was interrupted; what it had done stays"}
+				failure = &Failure{Kind: Interrupted, Text: stopText}
 			}
 			leave()
 			done <- failure

@@ -48,15 +48,15 @@ func compileFailure(ctx context.Context, err error) session.Result {
 	return failed("CompileError", problems.Error(), trace)
 }
 
-// failure shows how a running cell ended early: an error as its sentence, a panic with the user's own lines.
+// failure shows how a running cell ended early: an error as its sentence, a panic as one; then the user's own lines that led to it.
 func failure(f *live.Failure, cells *cell.Session) session.Result {
+	name, trace := "Panic", []string{red + "Panic" + plain + ": " + cell.Plain(f.Text)}
 	switch f.Kind {
 	case live.Failed:
-		return failed("Error", f.Text, []string{red + cell.Plain(f.Text) + plain})
+		name, trace = "Error", []string{red + cell.Plain(f.Text) + plain}
 	case live.Interrupted:
 		return failed("Interrupted", f.Text, nil)
 	}
-	trace := []string{red + "Panic" + plain + ": " + cell.Plain(f.Text)}
 	for _, frame := range f.Frames {
 		name, _ := cell.Frame(frame.Function)
 		line := fmt.Sprintf("%s%s:%d%s", green, frame.File, frame.Line, plain)
@@ -68,5 +68,5 @@ func failure(f *live.Failure, cells *cell.Session) session.Result {
 		}
 		trace = append(trace, line)
 	}
-	return failed("Panic", f.Text, trace)
+	return failed(name, f.Text, trace)
 }
