@@ -25,6 +25,10 @@ type Adapter struct {
 	Params   *sd.Params        // the trainable tensors by their names in files, "lora_unet_….hada_w1_a", float32
 	Metadata map[string]string // of the file it was loaded from; never nil
 
+	// Embeddings are the words it brings: taught together with it, or bundled in its file. Prompts may name them where the adapter is applied;
+	// Save bundles them.
+	Embeddings []sd.Embedding
+
 	// Precision is the type Save writes tensors in: F16, BF16 or F32. Zero means F16; Load sets it to the file's.
 	Precision checkpoint.DType
 
@@ -126,7 +130,7 @@ func (a *Adapter) Size() int { return a.Params.Size() }
 // Clone returns an adapter with its own copy of the parameters.
 func (a *Adapter) Clone() (*Adapter, error) {
 	b := &Adapter{Spec: a.Spec, Params: sd.NewParams(), Metadata: maps.Clone(a.Metadata), Precision: a.Precision,
-		modules: a.modules, order: a.order, fixed: a.fixed}
+		Embeddings: slices.Clone(a.Embeddings), modules: a.modules, order: a.order, fixed: a.fixed}
 	for _, name := range a.Params.Names() {
 		t, err := a.Params.Get(name).LocalClone()
 		if err != nil {

@@ -1,9 +1,11 @@
 package adapter
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -100,6 +102,42 @@ func TestLoadPEFTNames(t *testing.T) {
 	}
 	if err := a.Match(tiny(t)); err != nil {
 		t.Error(err)
+	}
+}
+
+// Embeddings bundled as LyCORIS' script does it are read beside the layers, and saved again byte for byte.
+func TestBundledEmbeddings(t *testing.T) {
+	path := written(t, tensor("lora_unet_conv_in.lora_up.weight", 8, 2, 1, 1), tensor("lora_unet_conv_in.lora_down.weight", 2, 4, 3, 3),
+		tensor("bundle_emb.tilty.string_to_param.*", 3, 8), tensor("bundle_emb.<hat>.emb_params", 8))
+	a, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]int{}
+	for _, e := range a.Embeddings {
+		found[e.Name] = e.Vectors()
+	}
+	if len(a.Names()) != 1 || !maps.Equal(found, map[string]int{"tilty": 3, "<hat>": 1}) {
+		t.Fatalf("layers %v, embeddings %v", a.Names(), found)
+	}
+	once, twice := filepath.Join(t.TempDir(), "once.safetensors"), filepath.Join(t.TempDir(), "twice.safetensors")
+	if err := a.Save(once, nil); err != nil {
+		t.Fatal(err)
+	}
+	if a, err = Load(once); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Save(twice, a.Metadata); err != nil {
+		t.Fatal(err)
+	}
+	first, _ := os.ReadFile(once)
+	second, _ := os.ReadFile(twice)
+	if len(a.Embeddings) != 2 || !bytes.Equal(first, second) {
+		t.Errorf("%d embeddings, %d and %d bytes", len(a.Embeddings), len(first), len(second))
+	}
+	_, err = Load(written(t, tensor("bundle_emb.tilty.clip_g", 1, 8)))
+	if !fault.Is(err, fault.Unsupported) {
+		t.Errorf("another form: %v", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"fmt"
+	"slices"
 
 	. "github.com/gomlx/gomlx/pkg/core/graph"
 	"github.com/gomlx/gomlx/pkg/core/shapes"
@@ -157,10 +158,11 @@ func (st *group) deltaOf(c call, k int) *Node {
 	return st.leaves[k]
 }
 
-// Gradients differentiates a loss by all tensors, in the order that Grouped took them.
-func (s *Grouped) Gradients(loss *Node) []*Node {
+// Gradients differentiates a loss by all tensors, in the order that Grouped took them, and after them by others that are no part of the
+// adapter.
+func (s *Grouped) Gradients(loss *Node, others ...*Node) []*Node {
 	// First by what the networks saw: differences, and tensors that are used as they are.
-	var by []*Node
+	by := slices.Clone(others)
 	for i := range s.groups {
 		st := &s.groups[i]
 		by = append(by, used(st.leaves)...)
@@ -196,6 +198,9 @@ func (s *Grouped) Gradients(loss *Node) []*Node {
 			}
 			n++
 		}
+	}
+	for _, o := range others {
+		out = append(out, found[o])
 	}
 	return out
 }

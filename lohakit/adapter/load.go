@@ -13,12 +13,13 @@ import (
 
 	"github.com/lohakit/notebook/lohakit/checkpoint"
 	"github.com/lohakit/notebook/lohakit/fault"
+	"github.com/lohakit/notebook/lohakit/sd"
 )
 
 // Load reads an adapter of any kind from a file that LyCORIS, kohya's trainer or Save wrote, or a LoRA or DoRA of diffusers or PEFT, whose
 // alpha is in the header or in adapter_config.json beside the file. It knows the ways layer names have varied:
 // "lora_te_text_model_text_model_…" of old files, "lora_te_encoder_…" of those written with transformers 5. A missing alpha means a
-// scale of 1. Whether the adapter fits a model is told by Match.
+// scale of 1. Embeddings bundled with it ("bundle_emb.…") are in Embeddings. Whether the adapter fits a model is told by Match.
 func Load(path string, opts ...checkpoint.Option) (*Adapter, error) {
 	f, err := checkpoint.Open(path, opts...)
 	if err != nil {
@@ -43,7 +44,13 @@ func FromTensors(path string, list []checkpoint.Tensor, metadata map[string]stri
 		a.Metadata = maps.Clone(metadata)
 	}
 	for _, t := range list {
-		if err := a.read(path, t); err != nil {
+		e, bundled, err := sd.ReadBundled(path, t)
+		if bundled && err == nil {
+			a.Embeddings = append(a.Embeddings, e)
+		} else if err == nil {
+			err = a.read(path, t)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

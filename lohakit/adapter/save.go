@@ -36,7 +36,7 @@ func (a *Adapter) Save(path string, metadata map[string]string) error {
 	return checkpoint.Write(path, list, all)
 }
 
-// Tensors returns what Save writes: the parameters and the alphas as a.Precision.
+// Tensors returns what Save writes: the parameters, the embeddings and the alphas as a.Precision.
 func (a *Adapter) Tensors() ([]checkpoint.Tensor, error) {
 	dtype := a.precision()
 	var list []checkpoint.Tensor
@@ -53,6 +53,13 @@ func (a *Adapter) Tensors() ([]checkpoint.Tensor, error) {
 			return nil, fault.New(fault.Numeric, "save", name, "has values above the 65,504 of %v", dtype).Fix("set Precision to BF16 or F32")
 		}
 		t, err := checkpoint.FromFloats(name, dtype, a.tensor(name).Shape().Dimensions, values)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, t)
+	}
+	for _, e := range a.Embeddings {
+		t, err := e.Bundled(dtype)
 		if err != nil {
 			return nil, err
 		}

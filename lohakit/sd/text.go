@@ -22,10 +22,7 @@ func TextEncoder(c TextConfig, w Weights, ids *Node, clipSkip int) *Node {
 	if length > c.Positions {
 		panic(fault.New(fault.Invalid, "encode text", "", "%d tokens at once, the model has %d positions", length, c.Positions))
 	}
-	if len(c.TokenIDs) > 0 {
-		ids = Gather(Const(ids.Graph(), c.rowOf()), InsertAxes(ids, -1))
-	}
-	x := Gather(w("text_model.embeddings.token_embedding.weight"), InsertAxes(ids, -1))
+	x := tokenRows(c, w, ids)
 	positions := Slice(w("text_model.embeddings.position_embedding.weight"), AxisRange(0, length))
 	x = Add(x, InsertAxes(positions, 0))
 
@@ -34,6 +31,24 @@ func TextEncoder(c TextConfig, w Weights, ids *Node, clipSkip int) *Node {
 		x = textLayer(c, w, fmt.Sprintf("text_model.encoder.layers.%d.", layer), x, mask)
 	}
 	return layerNorm(w, "text_model.final_layer_norm", x)
+}
+
+// tokenRows looks tokens up: those of the vocabulary in the table, those past it in the extra rows.
+func tokenRows(c TextConfig, w Weights, ids *Node) *Node {
+	known := ids
+	if c.Extra > 0 {
+		known = MinScalar(ids, vocabulary-1)
+	}
+	if len(c.TokenIDs) > 0 {
+		known = Gather(Const(ids.Graph(), c.rowOf()), InsertAxes(known, -1))
+	}
+	x := Gather(w("text_model.embeddings.token_embedding.weight"), InsertAxes(known, -1))
+	if c.Extra == 0 {
+		return x
+	}
+	extra := Gather(w(ExtraRows), InsertAxes(MaxScalar(SubScalar(ids, vocabulary), 0), -1))
+	added := InsertAxes(GreaterOrEqual(ids, Scalar(ids.Graph(), ids.DType(), vocabulary)), -1)
+	return Where(BroadcastToDims(added, x.Shape().Dimensions...), extra, x)
 }
 
 // textLayer is one pre-norm transformer block: x + attention(LN x), then x + MLP(LN x).

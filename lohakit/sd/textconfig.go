@@ -7,7 +7,7 @@ import (
 	"github.com/lohakit/notebook/lohakit/fault"
 )
 
-// TextConfig is the size of a CLIP text encoder. Everything but Heads and TokenIDs can be read from the shapes of its weights.
+// TextConfig is the size of a CLIP text encoder. Everything but Heads, TokenIDs and Extra can be read from the shapes of its weights.
 type TextConfig struct {
 	Rows      int // of the token table; 49,408 in SD 1.x
 	Width     int // of the states; 768
@@ -19,6 +19,10 @@ type TextConfig struct {
 	// TokenIDs, when not empty, says that the token table is compact: its row i belongs to the token TokenIDs[i] (ascending), and the
 	// rows after those are shared by all other tokens, token t by row len(TokenIDs) + t mod (Rows − len(TokenIDs)).
 	TokenIDs []int32
+
+	// Extra is how many rows there are for ids past the vocabulary's, the vectors of embeddings: the weight ExtraRows, which is no part of
+	// the model's file. 0 in every file.
+	Extra int
 }
 
 // SD1Text is the text encoder of Stable Diffusion 1.x, CLIP ViT-L/14's: 123,060,480 parameters.
