@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"go/types"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -51,7 +52,7 @@ func (u *unit) retry() bool {
 		case *ast.AssignStmt:
 			left = len(stmt.Lhs)
 		case *ast.DeclStmt:
-			if len(st.specs) == 1 && len(st.specs[0].Values) == 1 {
+			if len(st.specs[0].Values) == 1 {
 				left = len(st.specs[0].Names)
 			}
 		case *ast.ExprStmt:
@@ -121,10 +122,7 @@ func (u *unit) file() *ast.File {
 			default:
 				body = append(body, stmt)
 			}
-		case *ast.DeclStmt:
-			if len(st.specs) == 0 {
-				body = append(body, stmt)
-			}
+		case *ast.DeclStmt: // is among the specs
 		case *ast.ExprStmt:
 			if st.assign {
 				body = append(body, &ast.AssignStmt{
@@ -267,6 +265,14 @@ func (u *unit) advise(e types.Error, rest string) string {
 	if name, ok := strings.CutPrefix(e.Msg, "undefined: "); ok && strings.HasPrefix(rest, name+".") {
 		if path := u.chain.named(name); path != "" {
 			return fmt.Sprintf("; is import %q missing?", path)
+		}
+	}
+	if name, ok := strings.CutPrefix(Plain(e.Msg), "undefined: "); ok && u.defines[name] {
+		for _, st := range u.steps {
+			if slices.Contains(st.names, name) && st.stmt.Pos() > e.Pos {
+				line, _ := place(u.src.text, u.offsetOf(st.stmt.Pos()))
+				return fmt.Sprintf("; statements run in order, and %s is declared only in line %d: move that line up", name, line)
+			}
 		}
 	}
 	if strings.HasPrefix(e.Msg, "cannot use ") {

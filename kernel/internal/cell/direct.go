@@ -83,9 +83,7 @@ func (d director) statement(st *step) *direct.Node {
 		one := &direct.Node{Op: direct.Const, Text: "1", Type: d.typ(t)}
 		n = &direct.Node{Op: direct.Update, Text: stmt.Tok.String()[:1], Args: []*direct.Node{d.target(stmt.X), one}}
 	case *ast.DeclStmt:
-		if len(st.specs) == 1 {
-			n = d.define(st, st.specs[0])
-		}
+		n = d.define(st, st.specs[0])
 	case *ast.ExprStmt:
 		n = d.show(st, stmt)
 	}

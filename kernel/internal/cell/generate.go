@@ -74,9 +74,9 @@ func (u *unit) generate() string {
 	return b.String()
 }
 
-// main runs func main after a cell that is a program: declarations without a statement.
+// main runs func main after a cell that is a program: declarations without any other statement.
 func (u *unit) main(run *strings.Builder) {
-	if len(u.steps) > 0 {
+	if slices.ContainsFunc(u.steps, func(st *step) bool { return st.block == 0 }) {
 		return
 	}
 	for _, d := range u.src.decls.Decls {
@@ -249,13 +249,7 @@ func (u *unit) statement(run *strings.Builder, i int, st *step) {
 			fmt.Fprintf(run, "%s%s%s\n", left, op, u.rendered(u.src, right, end))
 		}
 	case *ast.DeclStmt:
-		if len(st.specs) == 0 {
-			fmt.Fprintf(run, "%s\n", u.piece(u.src, stmt))
-			break
-		}
-		for _, spec := range st.specs {
-			u.variables(run, st, spec)
-		}
+		u.variables(run, st, st.specs[0])
 	case *ast.ExprStmt:
 		u.expression(run, st, stmt)
 	default:

@@ -175,7 +175,10 @@ func (s *Session) examine(name, text string) (*unit, []Problem) {
 		return u, problems
 	}
 	u.compare()
-	return u, u.check()
+	if problems := u.check(); len(problems) > 0 {
+		return u, problems
+	}
+	return u, u.arrange()
 }
 
 // declared returns what the cell adds to the session.

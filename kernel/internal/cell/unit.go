@@ -51,12 +51,14 @@ type step struct {
 	value  bool             // the cell's last expression, to be shown
 	names  []string         // the variables it declares
 	assign bool             // a value expression that is no statement in Go
+	block  int              // numbers the var declarations with no statement between them; 0 for other statements
 }
 
 // outline lists the cell's statements and the variables they declare.
 func (u *unit) outline() []Problem {
 	u.defines = map[string]bool{}
 	list := u.src.body.Body.List
+	block := 1
 	for i, stmt := range list {
 		st := &step{stmt: stmt}
 		switch stmt := stmt.(type) {
@@ -70,28 +72,43 @@ func (u *unit) outline() []Problem {
 				}
 			}
 		case *ast.DeclStmt:
-			for _, spec := range stmt.Decl.(*ast.GenDecl).Specs {
-				spec, ok := spec.(*ast.ValueSpec)
-				if !ok {
-					continue
-				}
-				if len(spec.Values) == 1 && len(stmt.Decl.(*ast.GenDecl).Specs) == 1 {
-					st.call, _ = ast.Unparen(spec.Values[0]).(*ast.CallExpr)
-				}
-				for _, name := range spec.Names {
-					if u.defines[name.Name] {
-						return []Problem{u.src.problem(name.Pos(), name.Name+" redeclared in this cell")}
-					}
-					st.declare(u, name.Name)
-				}
-				st.specs = append(st.specs, spec)
+			if p := u.variable(stmt.Decl.(*ast.GenDecl), block); p != nil {
+				return p
 			}
+			continue
 		case *ast.ExprStmt:
 			st.call, _ = ast.Unparen(stmt.X).(*ast.CallExpr)
 			receive, _ := ast.Unparen(stmt.X).(*ast.UnaryExpr)
 			last := i >= len(list)-u.src.values
 			st.value = last && !u.ended(stmt)
 			st.assign = last && st.call == nil && (receive == nil || receive.Op != token.ARROW)
+		}
+		u.steps = append(u.steps, st)
+		block = len(u.steps) + 1
+	}
+	return nil
+}
+
+// variable turns each line of a var declaration into a step of its own.
+func (u *unit) variable(d *ast.GenDecl, block int) []Problem {
+	for _, spec := range d.Specs {
+		spec, ok := spec.(*ast.ValueSpec)
+		if !ok {
+			continue
+		}
+		one := &ast.GenDecl{Tok: token.VAR, TokPos: d.TokPos, Specs: []ast.Spec{spec}}
+		if d.Lparen.IsValid() {
+			one.TokPos = spec.Pos()
+		}
+		st := &step{stmt: &ast.DeclStmt{Decl: one}, specs: []*ast.ValueSpec{spec}, block: block}
+		if len(spec.Values) == 1 {
+			st.call, _ = ast.Unparen(spec.Values[0]).(*ast.CallExpr)
+		}
+		for _, name := range spec.Names {
+			if u.defines[name.Name] {
+				return []Problem{u.src.problem(name.Pos(), name.Name+" redeclared in this cell")}
+			}
+			st.declare(u, name.Name)
 		}
 		u.steps = append(u.steps, st)
 	}
@@ -148,34 +165,4 @@ func (u *unit) define(st *step, stmt *ast.AssignStmt) []Problem {
 	}
 	st.specs = append(st.specs, spec)
 	return nil
-}
-
-// rename makes each use of a variable before the statement that declares it anew mean the earlier one.
-func (u *unit) rename() {
-	skip := map[*ast.Ident]bool{}
-	ast.Inspect(u.src.body.Body, func(n ast.Node) bool {
-		switch n := n.(type) {
-		case *ast.SelectorExpr:
-			skip[n.Sel] = true
-		case *ast.KeyValueExpr:
-			if id, ok := n.Key.(*ast.Ident); ok {
-				skip[id] = true
-			}
-		case *ast.Field:
-			for _, id := range n.Names {
-				skip[id] = true
-			}
-		case *ast.BranchStmt:
-			if n.Label != nil {
-				skip[n.Label] = true
-			}
-		case *ast.LabeledStmt:
-			skip[n.Label] = true
-		case *ast.Ident:
-			if n.Obj == nil && !skip[n] && u.defines[n.Name] {
-				n.Name += earlier
-			}
-		}
-		return true
-	})
 }
