@@ -168,6 +168,9 @@ func (s *Session) examine(name, text string) (*unit, []Problem) {
 	if len(problems) > 0 {
 		return u, problems
 	}
+	if problems := u.src.directives(); len(problems) > 0 {
+		return u, problems
+	}
 	if problems := u.load(); len(problems) > 0 {
 		return u, problems
 	}

@@ -57,6 +57,11 @@ type step struct {
 // outline lists the cell's statements and the variables they declare.
 func (u *unit) outline() []Problem {
 	u.defines = map[string]bool{}
+	for _, d := range u.src.decls.Decls {
+		if f, ok := d.(*ast.FuncDecl); ok && f.Body == nil {
+			return []Problem{u.src.problem(f.Name.Pos(), "missing function body")}
+		}
+	}
 	list := u.src.body.Body.List
 	block := 1
 	for i, stmt := range list {
