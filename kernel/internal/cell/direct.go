@@ -30,6 +30,8 @@ func (u *unit) program() (p *direct.Program) {
 				panic(r)
 			}
 			p = nil
+			clear(u.used) // what the director would have imported the compiled cell may not need
+			clear(u.deps)
 		}
 	}()
 	d := director{u}
