@@ -10,6 +10,26 @@ import (
 	"github.com/lohakit/notebook/kernel/internal/session"
 )
 
+// The beginnings of cells.
+const (
+	note = "import \"os\"\nos.WriteFile(os.Getenv(\"LOHAKIT_CHECKPOINT_NOTE\"), []byte(\"/tmp/run.ckpt\"), 0o600)\n"
+
+	// limit leaves the worker 256 MB more than it has.
+	limit = `import ("os"; "syscall")
+pages := 0
+used := os.ReadFile("/proc/self/statm")
+fmt.Sscan(string(used), &pages)
+most := uint64(pages)*4096 + 256<<20
+syscall.Setrlimit(syscall.RLIMIT_AS, &syscall.Rlimit{Cur: most, Max: most})
+`
+
+	// square has XLA make an n×n matrix.
+	square = `import (. "github.com/gomlx/gomlx/pkg/core/graph"; "github.com/lohakit/notebook/lohakit/xla")
+backend := xla.Backend()
+square := func(n int) { MustNewExec(backend, func(x *Node) *Node { return BroadcastToDims(x, n, n) }).MustExec(float32(1)) }
+`
+)
+
 // TestDeath ends the worker in every way a cell can: the front says what died, and the next cell runs in a new worker
 // within two seconds.
 func TestDeath(t *testing.T) {
@@ -18,15 +38,18 @@ func TestDeath(t *testing.T) {
 		{"exit", "import \"os\"\nos.Exit(3)", "exit status 3"},
 		{"stack", "func f(n int) int { return f(n+1) + 1 }\nf(0)", "exhausted the stack, at Cell[2]:1"},
 		{"maps", "m := map[int]int{}\nfor range 8 {\n\tgo func() {\n\t\tfor {\n\t\t\tm[1]++\n\t\t}\n\t}()\n}\nselect {}", "concurrent map"},
-		{"memory", "var hold [][]byte\nfor {\n\thold = append(hold, make([]byte, 1<<46))\n}", "out of memory"},
+		{"memory", limit + "var hold []int64\nfor {\n\thold = append(hold, 1, 2, 3)\n}", "out of memory, at Cell[2]:9"},
+		{"library aborts", note + square + "square(1 << 40)",
+			"the XLA library gave up: Bad StatusOr access: INVALID_ARGUMENT: overflow in static extent product: dimensions=[1099511627776, 1099511627776], " +
+				"at Cell[2]:5; the session's values are lost, and a new worker is ready; resume from /tmp/run.ckpt"},
+		{"library exits", "import \"os\"\nos.Setenv(\"XLA_FLAGS\", \"--no_such_flag\")\n" + square, "Unknown flag in XLA_FLAGS: --no_such_flag"},
 		{"native", "import \"syscall\"\nsyscall.Kill(syscall.Getpid(), syscall.SIGSEGV)\nselect {}", "SIGSEGV"},
 		{"child", "import (\"os\"; \"os/exec\")\ncmd := exec.Command(\"sleep\", \"30\")\ncmd.Stdout = os.Stdout\ncmd.Start()\nos.Exit(4)",
 			"exit status 4"},
 		{"library", "import (\"net/http\"; \"context\")\nserver := &http.Server{}\n" +
 			"server.RegisterOnShutdown(func() { panic(\"in a goroutine of net/http\") })\nserver.Shutdown(context.Background())\nselect {}",
 			"panic: in a goroutine of net/http, at Cell[2]:3"},
-		{"checkpoint", "import \"os\"\nos.WriteFile(os.Getenv(\"LOHAKIT_CHECKPOINT_NOTE\"), []byte(\"/tmp/run.ckpt\"), 0o600)\nos.Exit(5)",
-			"resume from /tmp/run.ckpt"},
+		{"checkpoint", note + "os.Exit(5)", "resume from /tmp/run.ckpt"},
 		{"killed", "import \"syscall\"\nsyscall.Kill(syscall.Getpid(), syscall.SIGKILL)\nselect {}", "memory"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -14,7 +14,10 @@ import (
 // dying matches the first line of what the Go runtime, or a C library, writes to standard error before the process ends.
 var dying = regexp.MustCompile(`(?m)^(fatal error: |panic: |runtime: goroutine stack exceeds|runtime: out of memory|` +
 	`SIGSEGV: |SIGABRT: |SIGBUS: |SIGILL: |SIGFPE: |SIGTRAP: |unexpected fault address|runtime: program exceeds|` +
-	`free\(\): |malloc\(\): |double free|corrupted |terminate called)`)
+	`free\(\): |malloc\(\): |double free|corrupted |terminate called|F\d{4} \d\d:\d\d:)`)
+
+// lastWord matches what native code says of its own end: the text of a C++ exception, or of a fatal message of XLA's log.
+var lastWord = regexp.MustCompile(`(?m)^(?:  what\(\):  |F\d{4} \d\d:\d\d:[^\]\n]*\] )(.+)$`)
 
 // inCell matches the line of a cell in a stack trace.
 var inCell = regexp.MustCompile(`Cell\[\d+\]:\d+`)
@@ -138,15 +141,21 @@ func cause(crash string) string {
 	if line := inCell.FindString(crash); line != "" {
 		at = ", at " + line
 	}
-	switch {
+	native := "native code"
+	if strings.Contains(crash, "go-xla/pkg/pjrt._Cfunc_") {
+		native = "the XLA library"
+	}
+	switch said := lastWord.FindStringSubmatch(crash); {
 	case crash == "":
 		return ""
 	case strings.Contains(crash, "stack overflow") || strings.Contains(crash, "goroutine stack exceeds"):
 		return "a recursion without end exhausted the stack" + at
-	case strings.Contains(crash, "out of memory") || strings.Contains(crash, "cannot allocate memory"):
-		return "out of memory"
+	case strings.Contains(crash, "out of memory") || strings.Contains(crash, "cannot allocate memory") || strings.Contains(crash, "std::bad_alloc"):
+		return "out of memory" + at
+	case said != nil:
+		return native + " gave up: " + strings.TrimRight(said[1], ".") + at
 	case strings.Contains(crash, "signal arrived during cgo execution"):
-		return strings.SplitN(line, ":", 2)[0] + " in native code"
+		return strings.SplitN(line, ":", 2)[0] + " in " + native + at
 	}
 	return strings.TrimPrefix(line, "fatal error: ") + at
 }
