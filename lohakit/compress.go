@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 
 	"github.com/lohakit/notebook/lohakit/adapter"
 	"github.com/lohakit/notebook/lohakit/chart"
@@ -172,7 +173,7 @@ func (m *Model) MergeAdapters(list ...Weighted) (*adapter.Adapter, error) {
 }
 
 // Merged returns the model with its adapters merged into its weights, whatever their kinds: a base model like any other, which Save writes.
-// m itself stays as it is.
+// The embeddings that the adapters bring stay words of it. m itself stays as it is.
 func (m *Model) Merged() (*Model, error) {
 	base := &sd.Model{Config: m.Config, UNet: shared(m.UNet), Text: shared(m.Text), VAE: m.VAE, Metadata: maps.Clone(m.Metadata)}
 	for _, a := range m.Adapters {
@@ -180,7 +181,11 @@ func (m *Model) Merged() (*Model, error) {
 			return nil, err
 		}
 	}
-	return &Model{Model: base, Name: m.Name + "-merged"}, nil
+	words := slices.Clone(m.Embeddings)
+	for _, a := range m.Adapters {
+		words = append(slices.Clone(a.Adapter.Embeddings), words...)
+	}
+	return &Model{Model: base, Name: m.Name + "-merged", Embeddings: words}, nil
 }
 
 // shared is the same weights in a list of their own, in which they can be replaced.

@@ -22,7 +22,7 @@ func Import(path string) (Imported, error) {
 func (in Imported) MIMEBundle() map[string]any {
 	var b strings.Builder
 	b.WriteString(in.Config.Name())
-	for _, line := range []struct{ what, value string }{{"base model", in.BaseModel}, {"images", in.Images}, {"regularization images", in.Regularize},
+	for _, line := range []struct{ what, value string }{{"base model", in.BaseModel}, {"autoencoder", in.VAE}, {"images", in.Images}, {"regularization images", in.Regularize},
 		{"dataset file", in.Dataset}} {
 		if line.value != "" {
 			fmt.Fprintf(&b, "\n%s: %s", line.what, line.value)

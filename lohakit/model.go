@@ -17,19 +17,25 @@ import (
 // Model is a base model, with adapters or without.
 type Model struct {
 	*sd.Model
-	Name     string           // of its file, without folder and ending
-	Adapters []sample.Applied // applied in this order
+	Name       string           // of its file, without folder and ending
+	Adapters   []sample.Applied // applied in this order
+	Embeddings []sd.Embedding   // words that prompts may use, besides those that the adapters bring
 }
 
 // Open reads a base model: a Stable Diffusion 1.x checkpoint (.safetensors, or .ckpt when checkpoint.AllowPickle is given), a diffusers
 // folder, or a base model of the miniature world by its name: "miniature", "NAI" … (Bases lists them; a merged one is computed when it is
 // first opened). Sizes are read from the file. Errors name the file or the tensor.
 func Open(name string, options ...checkpoint.Option) (*Model, error) {
+	return OpenWithVAE(name, "", options...)
+}
+
+// OpenWithVAE is Open with the autoencoder of another file, which adapters trained on the model then name in their headers.
+func OpenWithVAE(name, vae string, options ...checkpoint.Option) (*Model, error) {
 	path, err := pathOf(name)
 	if err != nil {
 		return nil, err
 	}
-	m, err := sd.Open(path, options...)
+	m, err := sd.OpenWithVAE(path, vae, options...)
 	if err != nil {
 		return nil, err
 	}
@@ -62,6 +68,9 @@ func (m *Model) String() string {
 	for _, a := range m.Adapters {
 		text += fmt.Sprintf(" + %s at %g", a.Adapter.Spec.Kind, a.UNet)
 	}
+	for _, e := range m.Embeddings {
+		text += fmt.Sprintf(" + %s (%d vectors)", e.Name, e.Vectors())
+	}
 	return text
 }
 
@@ -84,7 +93,16 @@ func (m *Model) With(a *adapter.Adapter, weight float64) (*Model, error) {
 	if err := a.Match(m.Model); err != nil {
 		return nil, err
 	}
-	return &Model{Model: m.Model, Name: m.Name, Adapters: append(slices.Clone(m.Adapters), sample.At(a, weight))}, nil
+	return &Model{m.Model, m.Name, append(slices.Clone(m.Adapters), sample.At(a, weight)), m.Embeddings}, nil
+}
+
+// WithEmbedding returns the model with one more word: a prompt, or a negative one, that names it gets its vectors there. m itself stays as it
+// is.
+func (m *Model) WithEmbedding(e sd.Embedding) (*Model, error) {
+	if err := e.Fits(m.Config.Text); err != nil {
+		return nil, err
+	}
+	return &Model{m.Model, m.Name, m.Adapters, append(slices.Clone(m.Embeddings), e)}, nil
 }
 
 // Options is what an image is drawn from; the zero value of each field is its default.
@@ -102,6 +120,7 @@ func (m *Model) Sample(o Options, seeds ...int64) (Sheet, error) {
 // come from m; axes may change them.
 func (m *Model) Grid(g sample.Grid) (Sheet, error) {
 	g.Base.Model, g.Base.Adapters = m.Model, append(slices.Clone(m.Adapters), g.Base.Adapters...)
+	g.Base.Embeddings = append(slices.Clone(m.Embeddings), g.Base.Embeddings...)
 	l := newLive()
 	s, err := g.Draw(Context(), func(s *sample.Sheet) {
 		text := fmt.Sprintf("%d of %d images", s.Done(), len(s.Cells))
@@ -129,3 +148,9 @@ func Beside(names []string, sheets ...Sheet) Sheet {
 
 // LoadAdapter reads an adapter in the format of LyCORIS and kohya's trainer.
 func LoadAdapter(path string) (*adapter.Adapter, error) { return adapter.Load(path) }
+
+// LoadEmbedding reads a word that a text encoder was taught, in the files of kohya's trainer, web UIs (.pt only when checkpoint.AllowPickle is
+// given) or diffusers. Its name is the file's, unless the file tells one; it may be changed.
+func LoadEmbedding(path string, options ...checkpoint.Option) (sd.Embedding, error) {
+	return sd.LoadEmbedding(path, options...)
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/lohakit/notebook/lohakit/chart"
@@ -14,6 +15,9 @@ import (
 
 // Config is everything that decides how a training goes; see Defaults.
 type Config = train.Config
+
+// Placeholder is a word of its own to train with an adapter, an entry of Config's Embeddings.
+type Placeholder = train.Placeholder
 
 // Defaults returns the configuration of the model card of LyCORIS-experiments: LoHa 8/4 with alpha 1, Adam with 8-bit states, a constant
 // rate of 2e-4, resolution 512. Change its fields and give it to Train.
@@ -49,13 +53,22 @@ func (m *Model) Resume(data *Data, path string) (*Run, error) {
 
 // MIMEBundle shows what is trained, how far it is, and the plan of its steps.
 func (r *Run) MIMEBundle() map[string]any {
-	return map[string]any{"text/plain": r.String() + "\n\n" + r.Plan().String()}
+	return map[string]any{"text/plain": r.String() + "\n\n" + r.plan()}
+}
+
+// plan is the plan of steps, and what will have no effect.
+func (r *Run) plan() string {
+	return strings.Join(append([]string{r.Plan().String()}, r.Warnings...), "\nnote: ")
 }
 
 // String tells what is trained and how far it is in one line.
 func (r *Run) String() string {
-	return fmt.Sprintf("%s: %s %d/%d, %s parameters in %d modules; step %d of %d (%s)", r.base.Name,
-		r.Config.Kind, r.Config.Dim, r.Config.ConvDim, count(r.Adapter.Size()), len(r.Adapter.Names()), r.Done(), r.Total(), r.Config.Name())
+	words := ""
+	for _, e := range r.Adapter.Embeddings {
+		words += fmt.Sprintf(" and %s (%d vectors)", e.Name, e.Vectors())
+	}
+	return fmt.Sprintf("%s: %s %d/%d, %s parameters in %d modules%s; step %d of %d (%s)", r.base.Name,
+		r.Config.Kind, r.Config.Dim, r.Config.ConvDim, count(r.Adapter.Size()), len(r.Adapter.Names()), words, r.Done(), r.Total(), r.Config.Name())
 }
 
 // Step makes n training steps, showing the plan before the first one, a progress bar, the loss curve, previews as Config schedules them, the
@@ -67,7 +80,7 @@ func (r *Run) Step(n int) error {
 	var last train.Status
 	from := r.Done()
 	if from == 0 {
-		l.note(r.Plan().String())
+		l.note(r.plan())
 	}
 	err := r.Run.Step(Context(), n, func(s train.Status) {
 		last = s

@@ -25,6 +25,7 @@ func At(a *adapter.Adapter, weight float64) Applied { return Applied{a, weight, 
 type engine struct {
 	model      *sd.Model
 	unet, text network
+	words      *sd.Lexicon
 	known      map[string]states // of texts at a clip skip
 	made       []*tensors.Tensor // changed weights
 }
@@ -41,8 +42,8 @@ func newNetwork(config any, p *sd.Params) network {
 	return network{p, names, fmt.Sprintf("%+v %v", config, names)}
 }
 
-func newEngine(m *sd.Model, adapters []Applied) (*engine, error) {
-	e := &engine{model: m, known: map[string]states{}}
+func newEngine(m *sd.Model, adapters []Applied, words []sd.Embedding) (*engine, error) {
+	e := &engine{model: m, known: map[string]states{}, words: sd.NewLexicon(words...)}
 	unet, text := m.UNet, m.Text
 	for _, a := range adapters {
 		if err := a.Adapter.Match(m); err != nil {
@@ -58,8 +59,31 @@ func newEngine(m *sd.Model, adapters []Applied) (*engine, error) {
 			return nil, err
 		}
 	}
-	e.unet, e.text = newNetwork(m.Config.UNet, unet), newNetwork(m.Config.Text, text)
+	if len(words) > 0 {
+		rows, err := stack(words)
+		if err != nil {
+			e.free()
+			return nil, err
+		}
+		e.made = append(e.made, rows)
+		text = replaced(text, []string{sd.ExtraRows}, []*tensors.Tensor{rows})
+	}
+	e.unet, e.text = newNetwork(m.Config.UNet, unet), newNetwork(fmt.Sprintf("%+v %d", m.Config.Text, e.words.Rows()), text)
 	return e, nil
+}
+
+// stack puts the vectors of embeddings one below the other.
+func stack(words []sd.Embedding) (*tensors.Tensor, error) {
+	var rows []float32
+	for _, e := range words {
+		values, err := tensors.CopyFlatData[float32](e.Rows)
+		if err != nil {
+			return nil, fault.New(fault.Other, "read embedding", e.Name, "%w", err)
+		}
+		rows = append(rows, values...)
+	}
+	width := words[0].Rows.Shape().Dim(1)
+	return tensors.FromFlatDataAndDimensions(rows, len(rows)/width, width), nil
 }
 
 // free gives back the memory of the changed weights; e must not be used afterwards.
@@ -114,7 +138,7 @@ func (e *engine) apply(a *adapter.Adapter, base *sd.Params, weight float64) (*sd
 	return replaced(base, names, out), nil
 }
 
-// replaced is base with some tensors replaced.
+// replaced is base with some tensors replaced or added.
 func replaced(base *sd.Params, names []string, by []*tensors.Tensor) *sd.Params {
 	p := sd.NewParams()
 	for _, name := range base.Names() {

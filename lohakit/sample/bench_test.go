@@ -18,7 +18,7 @@ func BenchmarkEvaluation(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	e, err := newEngine(m, nil)
+	e, err := newEngine(m, nil, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

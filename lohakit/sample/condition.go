@@ -25,9 +25,9 @@ const (
 	comma       = 267 // CLIP's token of ","
 )
 
-// Chunks divides the runs of a prompt into windows by the web UIs' rule: every BREAK begins a new one, and where one is full and a
-// comma lies within the last 20 tokens, what follows the comma moves on. There is at least one chunk.
-func Chunks(runs []Run) []Chunk {
+// Chunks divides the runs of a prompt into windows by the web UIs' rule: every BREAK begins a new one, where one is full and a comma lies
+// within the last 20 tokens, what follows the comma moves on, and an embedding that does not fit goes to the next. There is at least one chunk.
+func Chunks(runs []Run, words *sd.Lexicon) []Chunk {
 	var out []Chunk
 	var ids []int32
 	var weights []float64
@@ -48,7 +48,9 @@ func Chunks(runs []Run) []Chunk {
 			finish()
 			continue
 		}
-		for _, id := range sd.CLIP().Encode(run.Text) {
+		text := words.Encode(run.Text)
+		for at, size := 0, 0; at < len(text); at += size {
+			id := text[at]
 			if id == comma {
 				lastComma = len(ids)
 			} else if len(ids) == chunkTokens && lastComma != -1 && len(ids)-lastComma <= backtrack {
@@ -57,10 +59,12 @@ func Chunks(runs []Run) []Chunk {
 				finish()
 				ids, weights = append(ids, moved...), append(weights, movedWeights...)
 			}
-			if len(ids) == chunkTokens {
+			if size = words.Span(id); len(ids)+size > chunkTokens {
 				finish()
 			}
-			ids, weights = append(ids, id), append(weights, run.Weight)
+			for _, id := range text[at : at+size] {
+				ids, weights = append(ids, id), append(weights, run.Weight)
+			}
 		}
 	}
 	if len(ids) > 0 || len(out) == 0 {
@@ -88,7 +92,7 @@ func (e *engine) encode(texts []string, clipSkip int) error {
 		if _, ok := e.known[key]; ok {
 			continue
 		}
-		c := Chunks(Attention(text))
+		c := Chunks(Attention(text), e.words)
 		spans = append(spans, span{key, len(chunks), len(c)})
 		e.known[key] = states{}
 		chunks = append(chunks, c...)
@@ -123,6 +127,7 @@ func (e *engine) runText(chunks []Chunk, clipSkip int) ([]float32, error) {
 		ids = append(ids, chunks[min(i, len(chunks)-1)].IDs[:]...)
 	}
 	config, names := e.model.Config.Text, e.text.names
+	config.Extra = e.words.Rows()
 	program := compiled(fmt.Sprintf("text %s skip %d", e.text.key, clipSkip), "text encoder", func(in []*Node) []*Node {
 		return []*Node{sd.TextEncoder(config, bind(names, in), in[len(names)], clipSkip)}
 	})

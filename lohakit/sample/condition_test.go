@@ -2,8 +2,11 @@ package sample
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/gomlx/gomlx/pkg/core/tensors"
 
 	"github.com/lohakit/notebook/lohakit/sd"
 )
@@ -42,7 +45,7 @@ func TestChunksAsWebUIs(t *testing.T) {
 		{"BREAK", []int{0}},
 		{words(60) + ", " + words(20) + " BREAK dog", []int{61, 20, 1}},
 	} {
-		got := filled(Chunks(Attention(c.prompt)))
+		got := filled(Chunks(Attention(c.prompt), sd.NewLexicon()))
 		same := len(got) == len(c.want)
 		for i := 0; same && i < len(got); i++ {
 			same = got[i] == c.want[i]
@@ -51,9 +54,32 @@ func TestChunksAsWebUIs(t *testing.T) {
 			t.Errorf("%.30q…: chunks of %v tokens, want %v", c.prompt, got, c.want)
 		}
 	}
-	c := Chunks(Attention("a (cat:1.5)"))[0]
+	c := Chunks(Attention("a (cat:1.5)"), sd.NewLexicon())[0]
 	if c.IDs[0] != sd.BOS || c.IDs[sd.Window-1] != sd.EOS || c.Weights[0] != 1 || c.Weights[1] != 1 || c.Weights[2] != 1.5 || c.Weights[3] != 1 {
 		t.Errorf("ids %v, weights %v", c.IDs[:5], c.Weights[:5])
+	}
+}
+
+// An embedding stays whole, as in the web UIs: what does not fit goes to the next chunk, and its weight is that of all its vectors.
+func TestChunksWithEmbeddings(t *testing.T) {
+	five := sd.NewLexicon(sd.Embedding{Name: "tilty", Rows: tensors.FromFlatDataAndDimensions(make([]float32, 10), 5, 2)})
+	for _, c := range []struct {
+		prompt string
+		want   []int
+	}{
+		{words(70) + " tilty", []int{75}},
+		{words(71) + " tilty", []int{71, 5}},
+		{words(73) + ", tilty", []int{74, 5}},
+		{words(74) + ", tilty dog", []int{75, 6}},
+		{words(60) + ", " + words(12) + " tilty dog", []int{73, 6}},
+	} {
+		if got := filled(Chunks(Attention(c.prompt), five)); !slices.Equal(got, c.want) {
+			t.Errorf("%.30q…: chunks of %v tokens, want %v", c.prompt, got, c.want)
+		}
+	}
+	c := Chunks(Attention("a (Tilty:1.5) cat"), five)[0]
+	if !slices.Equal(c.Weights[:8], []float64{1, 1, 1.5, 1.5, 1.5, 1.5, 1.5, 1}) || c.IDs[2] != sd.EOS+1 || c.IDs[6] != sd.EOS+5 {
+		t.Errorf("ids %v, weights %v", c.IDs[:8], c.Weights[:8])
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"image"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/gomlx/gomlx/pkg/core/tensors"
 
@@ -17,10 +18,11 @@ import (
 
 // Request is one image to draw.
 type Request struct {
-	Model    *sd.Model
-	Adapters []Applied
-	Library  map[string]*adapter.Adapter // adapters that prompts may name as <lora:name:weight>
-	Options  Options
+	Model      *sd.Model
+	Adapters   []Applied
+	Library    map[string]*adapter.Adapter // adapters that prompts may name as <lora:name:weight>
+	Embeddings []sd.Embedding              // words that prompts may use besides those that the adapters bring
+	Options    Options
 }
 
 // Info is the parameters the image will be drawn with, and the slips in its prompts: see Warning.Where.
@@ -86,7 +88,7 @@ func Draw(ctx context.Context, requests []Request, each func(i int, img image.Im
 				e.free()
 			}
 			var err error
-			if e, err = newEngine(b[0].model, b[0].adapters); err != nil {
+			if e, err = newEngine(b[0].model, b[0].adapters, b[0].words); err != nil {
 				return err
 			}
 			applied = key
@@ -110,6 +112,7 @@ type job struct {
 	index            int
 	model            *sd.Model
 	adapters         []Applied
+	words            []sd.Embedding
 	options          Options
 	sampler          Sampler
 	levels           []float64
@@ -146,7 +149,37 @@ func newJob(index int, r Request) (*job, error) {
 		}
 		j.adapters = append(j.adapters, Applied{a, n.Text, n.UNet})
 	}
+	for _, a := range j.adapters {
+		j.words = append(j.words, a.Adapter.Embeddings...)
+	}
+	j.words = append(j.words, r.Embeddings...) // which take the place of those of the same name, as in the web UIs
+	for _, e := range j.words {
+		if err := e.Fits(r.Model.Config.Text); err != nil {
+			return nil, err
+		}
+	}
 	return j, nil
+}
+
+// used lists the embeddings that the prompts name at some step.
+func (j *job) used() (list []sd.Embedding) {
+	steps := len(j.levels) - 1
+	for i, e := range j.words {
+		if slices.ContainsFunc(j.words[i+1:], func(later sd.Embedding) bool { return strings.EqualFold(later.Name, e.Name) }) {
+			continue
+		}
+		word := sd.NewLexicon(e)
+		named := func(text string) bool {
+			return slices.ContainsFunc(Attention(text), func(r Run) bool { return slices.ContainsFunc(word.Encode(r.Text), word.Knows) })
+		}
+		for step := 1; step <= steps; step++ {
+			if slices.ContainsFunc(append(j.prompt.At(step, steps), j.negative.At(step, steps)...), named) {
+				list = append(list, e)
+				break
+			}
+		}
+	}
+	return list
 }
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
@@ -203,6 +236,9 @@ func (j *job) weightsKey() string {
 	key := fmt.Sprintf("%p", j.model)
 	for _, a := range j.adapters {
 		key += fmt.Sprintf(" %p %v %v", a.Adapter, a.Text, a.UNet)
+	}
+	for _, e := range j.words {
+		key += fmt.Sprintf(" %s %p", e.Name, e.Rows)
 	}
 	return key
 }

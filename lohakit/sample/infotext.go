@@ -25,6 +25,7 @@ type Info struct {
 	Eta              float64 // written where it is not the sampler's default: negative means that
 	Noise            string  // "philox" is written as the web UI's "RNG: NV"
 	Adapters         []Field // name and weight
+	Embeddings       []Field // name and hash of those from files that the prompts use
 	Script           []Field // of grids
 	Rest             []Field // keys this kit does not know, kept in order
 }
@@ -50,8 +51,16 @@ func (j *job) info() Info {
 		}
 		i.Adapters = append(i.Adapters, Field{or(a.Adapter.Metadata["ss_output_name"], "adapter"), weight})
 	}
+	for _, e := range j.used() {
+		if e.Hash != "" {
+			i.Embeddings = append(i.Embeddings, Field{strings.NewReplacer(":", "", ",", "").Replace(e.Name), e.Hash[:shortHash]})
+		}
+	}
 	return i
 }
+
+// shortHash is how many digits of a hash the web UIs write.
+const shortHash = 12
 
 // String prints the infotext: the prompt, the negative prompt, and one line of parameters.
 func (i Info) String() string {
@@ -68,11 +77,8 @@ func (i Info) String() string {
 	add("Clip skip", strconv.Itoa(i.ClipSkip), i.ClipSkip > 1)
 	add("Eta", number(i.Eta), i.Eta >= 0)
 	add("RNG", "NV", i.Noise == "philox")
-	var adapters []string
-	for _, a := range i.Adapters {
-		adapters = append(adapters, a.Key+": "+a.Value)
-	}
-	add("Lora weights", strings.Join(adapters, ", "), len(adapters) > 0)
+	add("Lora weights", joinFields(i.Adapters), len(i.Adapters) > 0)
+	add("TI hashes", joinFields(i.Embeddings), len(i.Embeddings) > 0)
 	fields = append(append(fields, i.Script...), i.Rest...)
 	var b strings.Builder
 	b.WriteString(i.Prompt + "\n")
@@ -86,6 +92,25 @@ func (i Info) String() string {
 		b.WriteString(f.Key + ": " + quote(f.Value))
 	}
 	return b.String()
+}
+
+func joinFields(fields []Field) string {
+	var parts []string
+	for _, f := range fields {
+		parts = append(parts, f.Key+": "+f.Value)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func splitFields(text string) (fields []Field, ok bool) {
+	for _, part := range strings.Split(text, ", ") {
+		key, value, ok := strings.Cut(part, ": ")
+		if !ok {
+			return nil, false
+		}
+		fields = append(fields, Field{key, value})
+	}
+	return fields, true
 }
 
 // quote puts a value that the line of parameters could not be divided by into JSON quotes, as web UIs do.
@@ -220,13 +245,13 @@ func (i *Info) set(key, value string) bool {
 		}
 		i.Noise = "philox"
 	case "Lora weights":
-		for _, a := range strings.Split(value, ", ") {
-			name, weight, ok := strings.Cut(a, ": ")
-			if !ok {
-				return false
-			}
-			i.Adapters = append(i.Adapters, Field{name, weight})
-		}
+		fields, ok := splitFields(value)
+		i.Adapters = append(i.Adapters, fields...)
+		return ok
+	case "TI hashes":
+		fields, ok := splitFields(value)
+		i.Embeddings = append(i.Embeddings, fields...)
+		return ok
 	default:
 		return false
 	}

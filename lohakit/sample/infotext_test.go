@@ -9,7 +9,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomlx/gomlx/pkg/core/tensors"
+
 	"github.com/lohakit/notebook/lohakit/fault"
+	"github.com/lohakit/notebook/lohakit/sd"
 )
 
 // TestReadsWebUIInfotext reads what a web UI writes, quoted values included.
@@ -52,6 +55,32 @@ func TestReadsNewerWebUIs(t *testing.T) {
 		if got := [3]string{i.Sampler, i.Noise, strings.Join(rest, " ")}; got != want {
 			t.Errorf("%s reads as %q, want %q", line, got, want)
 		}
+	}
+}
+
+// An embedding from a file is named with its hash where a prompt uses it at any step, as the web UIs write it.
+func TestEmbeddingsInInfo(t *testing.T) {
+	m := tiny(t, sd.Epsilon)
+	word := func(name, hash string) sd.Embedding {
+		width := m.Config.Text.Width
+		return sd.Embedding{Name: name, Hash: hash, Rows: tensors.FromFlatDataAndDimensions(make([]float32, width), 1, width)}
+	}
+	r := Request{Model: m, Embeddings: []sd.Embedding{word("tilty", strings.Repeat("01234567", 8)), word("hat", strings.Repeat("b", 64)), word("live", ""),
+		word("never", strings.Repeat("c", 64))}, Options: Options{Prompt: "a [cat:(Tilty:1.1):0.9], live, nevermore", Negative: "hat"}}
+	info, _, err := r.Info()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line := info.String(); !strings.Contains(line, `, TI hashes: "tilty: 012345670123, hat: bbbbbbbbbbbb"`) {
+		t.Error(line)
+	}
+	back, err := ParseInfo(info.String())
+	if err != nil || !reflect.DeepEqual(back.Embeddings, info.Embeddings) || len(back.Rest) != 0 {
+		t.Errorf("read as %v, %v", back.Embeddings, err)
+	}
+	r.Embeddings[0].Rows = tensors.FromFlatDataAndDimensions(make([]float32, 768), 1, 768)
+	if _, _, err := r.Info(); !fault.Is(err, fault.Unsupported) || !strings.Contains(err.Error(), "768") {
+		t.Errorf("another width: %v", err)
 	}
 }
 

@@ -21,6 +21,44 @@ type Embedding struct {
 // Vectors is the number of places in a prompt that the embedding takes.
 func (e Embedding) Vectors() int { return e.Rows.Shape().Dim(0) }
 
+// NewEmbedding returns an embedding for m that begins as the vectors of the words of init, repeated or cut to the number of vectors; 0 vectors
+// stands for as many as init has tokens, at least 1. Without init they are drawn as CLIP's authors drew those of tokens, from seed.
+func (m *Model) NewEmbedding(name, init string, vectors int, seed uint64) (Embedding, error) {
+	e, c := Embedding{Name: name}, m.Config.Text
+	if err := CheckEmbeddingName(name); err != nil {
+		return e, err
+	}
+	ids := CLIP().Encode(init)
+	n := vectors
+	if n == 0 {
+		n = max(1, len(ids))
+	}
+	if n < 1 || n > maxVectors {
+		return e, fault.New(fault.Invalid, "make embedding", name, "%d vectors are not 1 to %d", n, maxVectors).Fix("use 1 to 8, as is customary")
+	}
+	values := make([]float32, 0, n*c.Width)
+	if len(ids) == 0 {
+		rng := tensorRand(ExtraRows+name, seed)
+		for range n * c.Width {
+			values = append(values, float32(rng.NormFloat64()*0.02))
+		}
+	} else {
+		const table = "text_model.embeddings.token_embedding.weight"
+		rowOf := c.rowOf()
+		err := tensors.ConstFlatData(m.Text.Get(table), func(rows []float32) {
+			for i := range n {
+				row := int(rowOf[ids[i%len(ids)]])
+				values = append(values, rows[row*c.Width:(row+1)*c.Width]...)
+			}
+		})
+		if err != nil {
+			return e, fault.New(fault.Other, "make embedding", table, "%w", err)
+		}
+	}
+	e.Rows = tensors.FromFlatDataAndDimensions(values, n, c.Width)
+	return e, nil
+}
+
 // Fits returns a fault that names both widths if the embedding belongs to another text encoder than c's.
 func (e Embedding) Fits(c TextConfig) error {
 	if width := e.Rows.Shape().Dim(1); width != c.Width {
@@ -113,6 +151,9 @@ func (l *Lexicon) at(text string, i int) (*word, int) {
 	}
 	return nil, 0
 }
+
+// Knows reports whether the id is one of an embedding's.
+func (l *Lexicon) Knows(id int32) bool { return id >= vocabulary && id < vocabulary+int32(l.rows) }
 
 // Span is how many ids from this one on must stay together: all of an embedding's, at its first, and 1 for any other.
 func (l *Lexicon) Span(id int32) int {

@@ -119,7 +119,9 @@ func (e Embedding) stored(path, key string, dtype checkpoint.DType) (checkpoint.
 func (e Embedding) Key() string { return bundlePrefix + e.Name + "." + stringToParam + "*" }
 
 // Bundled is the embedding as an adapter's file holds it: LyCORIS' bundled embeddings.
-func (e Embedding) Bundled(dtype checkpoint.DType) (checkpoint.Tensor, error) { return e.stored("", e.Key(), dtype) }
+func (e Embedding) Bundled(dtype checkpoint.DType) (checkpoint.Tensor, error) {
+	return e.stored("", e.Key(), dtype)
+}
 
 // ReadBundled reads an embedding from a tensor of an adapter's file; ok is false if the tensor is none of an embedding. path is what errors
 // call the file.

@@ -131,9 +131,19 @@ func TestEmbeddingFiles(t *testing.T) {
 	}
 }
 
-// What is no embedding is refused by name.
+// The web UI's own .pt is read when asked for, and what is no embedding is refused by name.
 func TestEmbeddingFilesOfOthers(t *testing.T) {
 	dir := t.TempDir()
+	if _, err := LoadEmbedding("testdata/embedding.pt"); !fault.Is(err, fault.Unsupported) || !strings.Contains(err.Error(), "AllowPickle") {
+		t.Errorf("a pickle that was not asked for: %v", err)
+	}
+	e, err := LoadEmbedding("testdata/embedding.pt", checkpoint.AllowPickle())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := vectors("", 2, 4); e.Name != "embedding" || !e.Rows.Equal(want.Rows) {
+		t.Errorf("%s: %v", e.Name, e.Rows)
+	}
 	of := func(name string, dims ...int) checkpoint.Tensor {
 		n := 1
 		for _, d := range dims {

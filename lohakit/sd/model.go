@@ -19,6 +19,7 @@ type Model struct {
 	VAE      *Params
 	Metadata map[string]string // of the file it came from; Save writes it again
 	Path     string            // the file or folder it came from; "" for one that was made
+	VAEPath  string            // that of its autoencoder, if it is another
 
 	mu       sync.Mutex
 	programs map[string]*xla.Program

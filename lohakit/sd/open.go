@@ -73,6 +73,7 @@ func (m *Model) openVAE(path string, opts []checkpoint.Option) error {
 		return err
 	}
 	defer f.Close()
+	m.VAEPath = path
 	return m.readVAE(f, path)
 }
 

@@ -61,7 +61,7 @@ func (r *Run) assemble(samples []dataset.Sample, rng *rand.Rand) (batch, error) 
 			mask = ones(h * w)
 		}
 		masks = append(masks, mask...)
-		tokens, err := sd.Chunk(r.tokenizer.Encode(s.Caption), r.Config.MaxTokens)
+		tokens, err := sd.Chunk(r.words.Encode(s.Caption), r.Config.MaxTokens)
 		if err != nil {
 			return batch{}, err
 		}

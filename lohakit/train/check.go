@@ -92,6 +92,9 @@ func (c Config) Check() error {
 				Fix("use one of %s", strings.Join(w.words, ", "))
 		}
 	}
+	if err := c.checkEmbeddings(); err != nil {
+		return err
+	}
 	return c.checkTogether()
 }
 

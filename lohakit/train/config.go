@@ -76,6 +76,10 @@ type Config struct {
 	MaxTokens         int     // tokens of a caption that are read: 75, 150 or 225; 150 (tool)
 	ClipSkip          int     // text encoder layer counted from the end, 1…; 1 (card)
 
+	// Embeddings trained together with the adapter: pivotal tuning.
+	Embeddings []Placeholder // words of their own that captions and prompts may use; none
+	Bundle     bool          // write them into the adapter's file too, as LyCORIS bundles them: A1111 and its kin read that, others do not; false
+
 	// What it learns.
 	VPrediction     bool    // train v although the model's file does not say that it predicts v; false
 	ZeroTerminalSNR bool    // the last timestep is pure noise; false

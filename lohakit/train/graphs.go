@@ -45,7 +45,8 @@ type network struct {
 	text      *sd.Params
 	adapter   *adapter.Adapter
 	groups    []adapter.Group
-	slots     []slot
+	slots     []slot // the last ones are the embeddings'
+	words     int    // how many embeddings
 	cfg       Config
 	gradients *xla.Program
 	sum       *xla.Program
@@ -56,8 +57,9 @@ type network struct {
 }
 
 func newNetwork(m *sd.Model, a *adapter.Adapter, cfg Config) *network {
-	n := &network{model: m.Config, unet: namesOf(m.UNet), text: namesOf(m.Text), adapter: a, groups: a.Groups(m.Config), cfg: cfg,
+	n := &network{model: m.Config, words: len(a.Embeddings), unet: namesOf(m.UNet), text: namesOf(m.Text), adapter: a, groups: a.Groups(m.Config), cfg: cfg,
 		compiled: map[string]bool{}}
+	n.model.Text.Extra = sd.NewLexicon(a.Embeddings...).Rows()
 	n.slots = slotsOf(n.groups, a)
 	n.gradients = xla.CompileOn(cfg.Devices, "training step", n.gradientGraph)
 	n.sum = xla.Compile("sum of gradients", sumGraph)
@@ -116,8 +118,8 @@ var (
 
 // sharedGraphs returns graphs for a fresh adapter of cfg.Spec on m: those of an earlier run, if everything they depend on is the same.
 func sharedGraphs(m *sd.Model, a *adapter.Adapter, cfg Config) *graphs {
-	key := fmt.Sprintf("%+v|%+v|%v %v|%+v|%d %d %v %v", m.Config, cfg.Spec, cfg.UNetOnly, cfg.TextOnly, cfg.loss(), cfg.ClipSkip, cfg.Devices,
-		cfg.MixedBF16, cfg.GradCheckpointing)
+	key := fmt.Sprintf("%+v|%+v|%v %v|%+v|%d %d %v %v|%+v", m.Config, cfg.Spec, cfg.UNetOnly, cfg.TextOnly, cfg.loss(), cfg.ClipSkip, cfg.Devices,
+		cfg.MixedBF16, cfg.GradCheckpointing, cfg.Embeddings)
 	n := networks.get(key, func() *network { return newNetwork(m, a, cfg) })
 	key += fmt.Sprintf("|%T%+v|%v %v", cfg.optimizer(), cfg.optimizer(), cfg.MaxGradNorm, cfg.MaxNorm)
 	return allGraphs.get(key, func() *graphs { return newGraphs(n, cfg) })
@@ -132,13 +134,13 @@ func (n *network) ready(shape string) bool {
 	return was
 }
 
-// forward is the loss of a batch: each sample's loss [B] before its weight, and their weighted sum. Inputs: frozen UNet, frozen text
-// encoder, batch.
-func (n *network) forward(own *adapter.Grouped, in []*Node) (each, total *Node) {
+// forward is the loss of a batch: each sample's loss [B] before its weight, and their weighted sum. words are the slots of the embeddings.
+// Inputs: frozen UNet, frozen text encoder, batch.
+func (n *network) forward(own *adapter.Grouped, words, in []*Node) (each, total *Node) {
 	frozen, in := cut(in, n.unet.Len())
 	unet := n.unet.Bind(frozen)
 	frozen, in = cut(in, n.text.Len())
-	text := n.text.Bind(frozen)
+	text := taught(n.text.Bind(frozen), words)
 	latents, added, target, t, ids, weights, mask, chance := in[0], in[1], in[2], in[3], in[4], in[5], in[6], in[7]
 
 	noisy := AddNoise(latents, added, t, n.cfg.ZeroTerminalSNR)
@@ -157,6 +159,24 @@ func (n *network) forward(own *adapter.Grouped, in []*Node) (each, total *Node) 
 	return each, ReduceAllSum(Mul(each, weights))
 }
 
+// taught gives a text encoder's weights with the vectors of embeddings, each [1, vectors, width].
+func taught(text sd.Weights, words []*Node) sd.Weights {
+	if len(words) == 0 {
+		return text
+	}
+	var rows []*Node
+	for _, w := range words {
+		rows = append(rows, Squeeze(w, 0))
+	}
+	all := Concatenate(rows, 0)
+	return func(name string) *Node {
+		if name == sd.ExtraRows {
+			return all
+		}
+		return text(name)
+	}
+}
+
 // halved gives weights in bfloat16.
 func halved(w sd.Weights) sd.Weights {
 	return func(name string) *Node { return ConvertDType(w(name), dtypes.BFloat16) }
@@ -166,13 +186,19 @@ func halved(w sd.Weights) sd.Weights {
 // last, the loss [1]. With several devices each has a part of the batch, and all get the whole's.
 func (n *network) gradientGraph(in []*Node) []*Node {
 	params, in := cut(in, len(n.slots))
-	own := n.adapter.Grouped(n.groups, params)
-	_, total := n.forward(own, in)
-	out := append(own.Gradients(total), Reshape(total, 1))
+	layers, words := n.divide(params)
+	own := n.adapter.Grouped(n.groups, layers)
+	_, total := n.forward(own, words, in)
+	out := append(own.Gradients(total, words...), Reshape(total, 1))
 	if n.cfg.Devices > 1 {
 		out = xla.SumOverDevices(out)
 	}
 	return out
+}
+
+// divide parts what belongs to slots into that of the adapter and that of the embeddings.
+func (n *network) divide(params []*Node) (layers, words []*Node) {
+	return cut(params, len(params)-n.words)
 }
 
 // sumGraph adds the second half of its inputs to the first.
@@ -184,14 +210,21 @@ func sumGraph(in []*Node) []*Node {
 	return a
 }
 
-// updateGraph moves the parameters. Inputs: parameters, gradients, loss, rates of the two networks, number of the step, optimizer state.
+// updateGraph moves the parameters. Inputs: parameters, gradients, loss, rates as Config.rates has them, number of the step, optimizer state.
 // Outputs: the new parameters, the new state, and the loss with the norm of the gradient.
 //
 // It is a program of its own: XLA would fuse the joining of gradients into every rule that reads them, which takes longer to compile and to run.
 func updateGraph(n *network, optimizer Optimizer, cfg Config, in []*Node) []*Node {
 	params, in := cut(in, len(n.slots))
 	grads, in := cut(in, len(n.slots))
-	total, rates, step, state := in[0], in[1:3], in[3], in[4:]
+	total := in[0]
+	rates, in := cut(in[1:], firstWord+n.words)
+	step, state := in[0], in[1:]
+	for i := range grads {
+		if going := n.going(i, cfg, step); going != nil { // one that has stopped takes no part in the norm
+			grads[i] = Where(going, grads[i], ZerosLike(grads[i]))
+		}
+	}
 	grads, norm := ClipNorm(grads, cfg.MaxGradNorm)
 	perSlot := make([]*Node, len(params))
 	for i, s := range n.slots {
@@ -199,7 +232,13 @@ func updateGraph(n *network, optimizer Optimizer, cfg Config, in []*Node) []*Nod
 	}
 	newParams, newState := optimizer.Step(params, grads, state, perSlot, step)
 	if cfg.MaxNorm > 0 {
-		newParams = n.adapter.Grouped(n.groups, newParams).MaxNorm(cfg.MaxNorm)
+		layers, words := n.divide(newParams)
+		newParams = append(n.adapter.Grouped(n.groups, layers).MaxNorm(cfg.MaxNorm), words...)
+	}
+	for i, old := range params {
+		if going := n.going(i, cfg, step); going != nil {
+			newParams[i] = Where(going, newParams[i], old)
+		}
 	}
 
 	// A step that went wrong changes nothing: the state stays the last good one.
@@ -211,10 +250,20 @@ func updateGraph(n *network, optimizer Optimizer, cfg Config, in []*Node) []*Nod
 	return append(out, Concatenate([]*Node{total, Reshape(norm, 1)}, 0))
 }
 
+// going tells whether the slot of an embedding is trained at a step; nil for those that always are.
+func (n *network) going(i int, cfg Config, step *Node) *Node {
+	word := n.slots[i].rate - firstWord
+	if word < 0 || cfg.Embeddings[word].Stop == 0 {
+		return nil
+	}
+	return LessOrEqual(step, scalar(step, float64(cfg.Embeddings[word].Stop)))
+}
+
 // lossGraph is the forward pass alone, for validation. Inputs: parameters, frozen weights, batch. Output: each sample's loss [B].
 func (n *network) lossGraph(in []*Node) []*Node {
 	params, in := cut(in, len(n.slots))
-	each, _ := n.forward(n.adapter.Grouped(n.groups, params), in)
+	layers, words := n.divide(params)
+	each, _ := n.forward(n.adapter.Grouped(n.groups, layers), words, in)
 	return []*Node{each}
 }
 

@@ -20,13 +20,15 @@ import (
 type Imported struct {
 	Config     Config
 	BaseModel  string   // file or folder of the base model
+	VAE        string   // file or folder of its autoencoder, if that is another
 	Images     string   // folder of training images, in kohya form
 	Regularize string   // folder of regularization images
 	Dataset    string   // dataset TOML, instead of the folders
 	Notes      []string // every field that is unknown or has no effect here, one sentence each
 
-	lycoris bool    // the network is LyCORIS', not the trainer's own
-	warmup  float64 // share of all steps
+	word    Placeholder // of the textual-inversion trainer
+	lycoris bool        // the network is LyCORIS', not the trainer's own
+	warmup  float64     // share of all steps
 }
 
 // Import reads how an adapter is or was trained from a file of another program: LoRA_Easy_Training_Scripts (the flat JSON of the model
@@ -155,6 +157,7 @@ func (in *Imported) read(options map[string]any) error {
 	if options["network_module"] == "locon.locon_kohya" {
 		c.Tucker = false // which LyCORIS had from 0.1.0 on
 	}
+	network := options["network_module"]
 	if !in.lycoris {
 		c.Kind, c.Preset, c.ConvDim, c.Tucker = adapter.LoRA, "attn-mlp", 0, false
 	} else if !set(options["network_args"]) {
@@ -189,6 +192,12 @@ func (in *Imported) read(options map[string]any) error {
 		in.note("lr_warmup_steps is a share of the steps, which are not known before the dataset is: Warmup is left 0")
 	}
 	c.Warmup += int(in.warmup * float64(c.Steps))
+	if in.word.Name != "" {
+		in.word.Vectors = max(in.word.Vectors, 1)
+		if c.Embeddings = []Placeholder{in.word}; !set(network) {
+			in.note("%s is trained together with a LoRA here", in.word.Name)
+		}
+	}
 	if !in.lycoris && c.ConvDim > 0 { // the layers that networks.lora then adds
 		c.Kind, c.Preset = adapter.LoCon, "lycoris-0.1.2"
 	}

@@ -26,7 +26,7 @@ var ofResult = []string{"session_id", "training_started_at", "training_finished_
 func ImportHeader(metadata map[string]string) (Imported, error) {
 	if own, ok := metadata["lohakit.config"]; ok {
 		c, err := ReadConfig([]byte(own))
-		return Imported{Config: c, BaseModel: metadata["ss_sd_model_name"]}, err
+		return Imported{Config: c, BaseModel: metadata["ss_sd_model_name"], VAE: metadata["ss_vae_name"]}, err
 	}
 	in := Imported{Config: Default()}
 	in.Config.Tucker = false

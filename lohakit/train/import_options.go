@@ -9,6 +9,7 @@ import (
 // imports are kohya's options that mean something here.
 var imports = map[string]option{
 	"pretrained_model_name_or_path":     text(func(i *Imported) *string { return &i.BaseModel }),
+	"vae":                               text(func(i *Imported) *string { return &i.VAE }),
 	"train_data_dir":                    text(func(i *Imported) *string { return &i.Images }),
 	"reg_data_dir":                      text(func(i *Imported) *string { return &i.Regularize }),
 	"dataset_config":                    text(func(i *Imported) *string { return &i.Dataset }),
@@ -99,6 +100,9 @@ var imports = map[string]option{
 	"validation_split":                  real(func(c *Config) *float64 { return &c.Validation }),
 	"validation_seed":                   seed(func(c *Config) *uint64 { return &c.ValidationSeed }),
 	"caption_tag_dropout_rate":          real(func(c *Config) *float64 { return &c.TagDropout }),
+	"token_string":                      text(func(i *Imported) *string { return &i.word.Name }),
+	"init_word":                         text(func(i *Imported) *string { return &i.word.Init }),
+	"num_vectors_per_token":             vectorsPerToken,
 }
 
 // withoutEffect are kohya's options that this program does not need or does in one way only: they are noted when they are set.
@@ -116,8 +120,8 @@ var withoutEffect = []string{
 	"save_last_n_epochs", "save_last_n_epochs_state", "save_last_n_steps", "save_last_n_steps_state", "save_model_as", "save_n_epoch_ratio",
 	"save_state", "save_state_on_train_end", "sdpa", "skip_cache_check", "skip_image_resolution", "skip_until_initial_step",
 	"stop_text_encoder_training", "stop_text_encoder_training_pct", "tokenizer_cache_dir", "torch_compile", "train_inpainting",
-	"training_comment", "up_lr_weight", "v2", "vae", "vae_batch_size", "validate_every_n_epochs", "wandb_api_key", "wandb_run_name",
-	"weighted_captions", "xformers",
+	"training_comment", "up_lr_weight", "use_object_template", "use_style_template", "v2", "vae_batch_size", "validate_every_n_epochs", "wandb_api_key", "wandb_run_name",
+	"weighted_captions", "weights", "xformers",
 }
 
 func savePrecision(in *Imported, v any) error {
@@ -143,6 +147,12 @@ func warmup(in *Imported, v any) error {
 		in.Config.Warmup = int(n)
 	}
 	return nil
+}
+
+func vectorsPerToken(in *Imported, v any) error {
+	n, err := number(v)
+	in.word.Vectors = int(n)
+	return err
 }
 
 // captionExtension reads the extension of caption files; ".txt" is this package's default.

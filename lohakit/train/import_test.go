@@ -41,6 +41,26 @@ func TestImportEasyScripts(t *testing.T) {
 	}
 }
 
+// The textual-inversion trainer's word becomes a placeholder beside the adapter.
+func TestImportWord(t *testing.T) {
+	in, err := parseImport([]byte("token_string = \"tilty-x\"\ninit_word = \"girl hat\"\nnum_vectors_per_token = 4\nuse_style_template = true\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []Placeholder{{Name: "tilty-x", Vectors: 4, Init: "girl hat"}}; !slices.Equal(in.Config.Embeddings, want) {
+		t.Errorf("%+v", in.Config.Embeddings)
+	}
+	if notes := strings.Join(in.Notes, "; "); !strings.Contains(notes, "tilty-x is trained together with a LoRA") || !strings.Contains(notes, "use_style_template has no effect") {
+		t.Errorf("notes %s", notes)
+	}
+	if in, err = parseImport([]byte("token_string = \"tilty-x\"\nnetwork_module = \"lycoris.kohya\"\n")); err != nil || in.Config.Embeddings[0].Vectors != 1 || len(in.Notes) != 0 {
+		t.Errorf("%+v, %v", in, err)
+	}
+	if _, err = parseImport([]byte("token_string = \"cat\"\n")); err == nil || !strings.Contains(err.Error(), "cat") {
+		t.Errorf("a word of the vocabulary: %v", err)
+	}
+}
+
 // Every field that LoRA_Easy_Training_Scripts of March 2023 writes is known: it sets something, or is noted when it has no effect, or
 // is about that program itself. What a file leaves out has that program's defaults, not this one's.
 func TestEveryEasyScriptsField(t *testing.T) {
@@ -89,12 +109,12 @@ func TestEveryEasyScriptsField(t *testing.T) {
 		t.Errorf("notes\n%s", notes)
 	}
 	for _, name := range []string{"sample_every_n_epochs", "training_comment", "lr_scheduler_type", "save_every_n_epochs", "xformers", "network_weights",
-		"vae", "face_crop_aug_range", "resume"} {
+		"face_crop_aug_range", "resume"} {
 		if !strings.Contains(notes, name+" has no effect here") {
 			t.Errorf("%s is passed over in silence", name)
 		}
 	}
-	if in.Dataset != "d.toml" || in.Regularize != "r" || in.Images != "i" || in.BaseModel != "b" {
+	if in.Dataset != "d.toml" || in.Regularize != "r" || in.Images != "i" || in.BaseModel != "b" || in.VAE != "v" {
 		t.Errorf("%+v", in)
 	}
 

@@ -21,14 +21,17 @@ type Run struct {
 	Adapter *adapter.Adapter // what is trained
 	Data    *dataset.Set     // arranged by Config
 
-	packed    []*tensors.Tensor      // the adapter's parameters by slots, while Step runs; else they are in Adapter
-	state     []*tensors.Tensor      // the optimizer's
-	factor    func(step int) float64 // of the rates, by the step counted from 0
-	tokenizer *sd.Tokenizer
-	encoder   *dataset.Encoder
-	latents   *dataset.Latents
-	graphs    *graphs
-	replicas  [][]*tensors.Tensor // the base model on each device but the first
+	// Warnings say what of the configuration will have no effect on this dataset.
+	Warnings []string
+
+	packed   []*tensors.Tensor      // the adapter's parameters by slots, while Step runs; else they are in Adapter
+	state    []*tensors.Tensor      // the optimizer's
+	factor   func(step int) float64 // of the rates, by the step counted from 0
+	words    *sd.Lexicon
+	encoder  *dataset.Encoder
+	latents  *dataset.Latents
+	graphs   *graphs
+	replicas [][]*tensors.Tensor // the base model on each device but the first
 
 	done     int // optimizer steps made
 	total    int // of how many
@@ -58,14 +61,20 @@ func New(model *sd.Model, data *dataset.Set, cfg Config) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := cfg.teach(model, a); err != nil {
+		return nil, err
+	}
 	return newRun(model, data, cfg, a, sharedGraphs(model, a, cfg))
 }
 
-// Continue prepares a run whose adapter is a trained one (the trainers' network_weights); the optimizer starts anew. Config's Spec is not
-// used.
+// Continue prepares a run whose adapter is a trained one (the trainers' network_weights) and so are the embeddings it brings; the optimizer
+// starts anew. Config's Spec is not used.
 func Continue(model *sd.Model, data *dataset.Set, cfg Config, a *adapter.Adapter) (*Run, error) {
 	cfg.Spec = a.Spec
 	if err := cfg.Check(); err != nil {
+		return nil, err
+	}
+	if err := cfg.teach(model, a); err != nil {
 		return nil, err
 	}
 	return newRun(model, data, cfg, a, newGraphs(newNetwork(model, a, cfg), cfg))
@@ -92,10 +101,11 @@ func newRun(model *sd.Model, data *dataset.Set, cfg Config, a *adapter.Adapter, 
 		return nil, err
 	}
 	r := &Run{Config: cfg, Model: model, Adapter: a, Data: data,
-		tokenizer: sd.CLIP(), encoder: encoder, perEpoch: data.StepsPerEpoch(), started: time.Now(), graphs: g}
+		words: sd.NewLexicon(a.Embeddings...), encoder: encoder, perEpoch: data.StepsPerEpoch(), started: time.Now(), graphs: g}
 	if a.Params.Len() == 0 {
 		return nil, fault.New(fault.Invalid, "configure training", "Preset", "leaves nothing to train").Fix("use full (the default)")
 	}
+	r.Warnings = r.unused()
 	r.total = r.Plan().Steps
 	r.factor = cfg.schedule(r.total).Factor
 	return r, nil
@@ -198,5 +208,5 @@ func (r *Run) Sync() error {
 	if r.packed == nil {
 		return nil
 	}
-	return unpack(r.graphs.slots, r.packed, r.Adapter.Params)
+	return unpack(r.graphs.slots, r.packed, r.Adapter)
 }

@@ -64,9 +64,9 @@ func train(t testing.TB, r *Run, n int) {
 // everything is all that a run carries from step to step.
 func everything(t testing.TB, r *Run) (all [][]byte) {
 	t.Helper()
-	ts := slices.Clone(r.state)
-	for _, name := range r.Adapter.Params.Names() {
-		ts = append(ts, r.Adapter.Params.Get(name))
+	ts, trained := slices.Clone(r.state), weights(r.Adapter)
+	for _, name := range trained.Names() {
+		ts = append(ts, trained.Get(name))
 	}
 	for _, v := range ts {
 		if err := v.ConstBytes(func(data []byte) { all = append(all, slices.Clone(data)) }); err != nil {
@@ -191,11 +191,11 @@ func noneLonger(t *testing.T, r *Run, limit float64) {
 }
 
 // The same for every optimizer, with what else has state: accumulated gradients across an epoch's end, a schedule, shuffled and dropped tags,
-// augmentation, noise, dropout in the adapter, lengths held down.
+// augmentation, noise, dropout in the adapter, lengths held down, a word that stops and one that goes on.
 func TestResumeWithEverything(t *testing.T) {
 	for _, name := range Optimizers {
 		t.Run(name, func(t *testing.T) {
-			cfg := tinyConfig()
+			cfg := withWords(tinyConfig())
 			cfg.Optimizer, cfg.GradAccumulation, cfg.Scheduler, cfg.Warmup = name, 3, "cosine", 2
 			cfg.Flip, cfg.Shuffle, cfg.KeepTokens, cfg.TagDropout, cfg.Dropout = true, true, 1, 0.2, 0.1
 			cfg.NoiseOffset, cfg.PyramidLevels, cfg.RankDropout, cfg.ModuleDropout, cfg.MaxNorm = 0.1, 4, 0.2, 0.1, 0.01

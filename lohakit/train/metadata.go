@@ -37,12 +37,18 @@ func (r *Run) Metadata(name string) map[string]string {
 		}
 	}
 	maps.Copy(m, r.baseFacts())
+	maps.Copy(m, r.modelspec("lora", "diffusers", name))
+	return m
+}
+
+// modelspec is the part of the header that the model metadata standard names, all there is in an embedding's file.
+func (r *Run) modelspec(kind, implementation, name string) map[string]string {
 	prediction := map[bool]string{true: "v", false: "epsilon"}[r.Config.VPrediction || r.Model.Config.Prediction == sd.V]
 	area := r.Data.Options.Resolution
-	maps.Copy(m, map[string]string{"modelspec.sai_model_spec": "1.0.1", "modelspec.architecture": "stable-diffusion-v1/lora",
-		"modelspec.implementation": "diffusers", "modelspec.title": name, "modelspec.date": time.Now().UTC().Format("2006-01-02T15:04:05"),
+	m := map[string]string{"modelspec.sai_model_spec": "1.0.1", "modelspec.architecture": "stable-diffusion-v1/" + kind,
+		"modelspec.implementation": implementation, "modelspec.title": name, "modelspec.date": time.Now().UTC().Format("2006-01-02T15:04:05"),
 		"modelspec.resolution": fmt.Sprintf("%dx%d", area.W, area.H), "modelspec.prediction_type": prediction,
-		"modelspec.encoder_layer": strconv.Itoa(r.Config.ClipSkip)})
+		"modelspec.encoder_layer": strconv.Itoa(r.Config.ClipSkip)}
 	if c := r.Config; c.MinTimestep > 0 || c.MaxTimestep < sd.Timesteps {
 		m["modelspec.timestep_range"] = fmt.Sprintf("%d,%d", c.MinTimestep, c.MaxTimestep)
 	}
@@ -52,7 +58,7 @@ func (r *Run) Metadata(name string) map[string]string {
 // facts are the run's own values under kohya's keys; nil stands for what is off or does not exist here.
 func (r *Run) facts(name string) map[string]any {
 	c := r.Config
-	unet, text := c.rates()
+	rates := c.rates()
 	seconds := func(t time.Time) string { return fmt.Sprintf("%.3f", float64(t.UnixMicro())/1e6) }
 	epochs := func(steps int) int { return (steps*c.GradAccumulation + r.perEpoch - 1) / r.perEpoch }
 	held := 0
@@ -66,7 +72,7 @@ func (r *Run) facts(name string) map[string]any {
 	return map[string]any{
 		"ss_session_id": session.Sum32(), "ss_output_name": name,
 		"ss_training_started_at": seconds(r.started), "ss_training_finished_at": seconds(time.Now()),
-		"ss_learning_rate": c.LR, "ss_unet_lr": unet, "ss_text_encoder_lr": text,
+		"ss_learning_rate": c.LR, "ss_unet_lr": rates[0], "ss_text_encoder_lr": rates[1],
 		"ss_num_train_images": r.draws(false), "ss_num_validation_images": held, "ss_num_reg_images": r.draws(true),
 		"ss_num_batches_per_epoch": r.perEpoch, "ss_num_epochs": epochs(r.total), "ss_epoch": epochs(r.done), "ss_steps": r.done,
 		"ss_max_train_steps": r.total, "ss_gradient_checkpointing": c.GradCheckpointing, "ss_gradient_accumulation_steps": c.GradAccumulation,
@@ -89,15 +95,17 @@ func (r *Run) facts(name string) map[string]any {
 	}
 }
 
-// baseFacts are the base model's name and the hashes that web UIs know it by.
+// baseFacts are the names of the base model and, if it came from a file of its own, its autoencoder, and the hashes that web UIs know them by.
 func (r *Run) baseFacts() map[string]string {
-	path := r.Model.Path
-	if path == "" {
-		return nil
-	}
-	m := map[string]string{"ss_sd_model_name": filepath.Base(path)}
-	if h := hashesOf(path); h[0] != "" {
-		m["ss_sd_model_hash"], m["ss_new_sd_model_hash"] = h[0], h[1]
+	m := map[string]string{}
+	for what, path := range map[string]string{"sd_model": r.Model.Path, "vae": r.Model.VAEPath} {
+		if path == "" {
+			continue
+		}
+		m["ss_"+what+"_name"] = filepath.Base(path)
+		if h := hashesOf(path); h[0] != "" {
+			m["ss_"+what+"_hash"], m["ss_new_"+what+"_hash"] = h[0], h[1]
+		}
 	}
 	return m
 }

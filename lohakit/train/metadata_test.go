@@ -52,7 +52,11 @@ func TestHeader(t *testing.T) {
 	if err := tinyModel(t).Save(base, checkpoint.F32); err != nil {
 		t.Fatal(err)
 	}
-	model, err := sd.Open(base)
+	vae := filepath.Join(t.TempDir(), "better.vae.safetensors")
+	if err := tinyModel(t).Save(vae, checkpoint.F16); err != nil {
+		t.Fatal(err)
+	}
+	model, err := sd.OpenWithVAE(base, vae)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,21 +139,26 @@ func TestHeader(t *testing.T) {
 		t.Errorf("buckets %v, error %v; drawn %v, error %v", told, info.Error, drawn, off)
 	}
 
-	// The hashes, of the base model's file and of this file's tensors.
-	whole, err := os.ReadFile(base)
-	if err != nil {
-		t.Fatal(err)
+	// The hashes, of the base model's and the autoencoder's files and of this file's tensors.
+	for of, path := range map[string]string{"sd_model": base, "vae": vae} {
+		whole, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := sha256.Sum256(whole)
+		window := sha256.Sum256(whole[min(len(whole), 0x100000):min(len(whole), 0x110000)])
+		if header["ss_new_"+of+"_hash"] != hex.EncodeToString(sum[:]) || header["ss_"+of+"_hash"] != hex.EncodeToString(window[:])[:8] {
+			t.Errorf("hashes of %s: %s and %s", of, header["ss_new_"+of+"_hash"], header["ss_"+of+"_hash"])
+		}
 	}
-	sum := sha256.Sum256(whole)
-	window := sha256.Sum256(whole[min(len(whole), 0x100000):min(len(whole), 0x110000)])
-	if header["ss_new_sd_model_hash"] != hex.EncodeToString(sum[:]) || header["ss_sd_model_hash"] != hex.EncodeToString(window[:])[:8] {
-		t.Errorf("base model's hashes %s and %s", header["ss_new_sd_model_hash"], header["ss_sd_model_hash"])
+	if in, err := ImportHeader(header); err != nil || in.BaseModel != "base.safetensors" || in.VAE != "better.vae.safetensors" {
+		t.Errorf("read back as %s and %s, %v", in.BaseModel, in.VAE, err)
 	}
 	file, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum = sha256.Sum256(file[8+binary.LittleEndian.Uint64(file):])
+	sum := sha256.Sum256(file[8+binary.LittleEndian.Uint64(file):])
 	if header["sshs_model_hash"] != hex.EncodeToString(sum[:]) || len(header["sshs_legacy_hash"]) != 8 {
 		t.Errorf("hashes %s and %s", header["sshs_model_hash"], header["sshs_legacy_hash"])
 	}

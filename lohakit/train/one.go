@@ -35,7 +35,7 @@ func (r *Run) prepare(ctx context.Context, report func(Status)) error {
 	if err := r.Encode(ctx, report); err != nil {
 		return err
 	}
-	packed, err := pack(r.graphs.slots, r.Adapter.Params)
+	packed, err := pack(r.graphs.slots, r.Adapter)
 	if err != nil {
 		return err
 	}
@@ -89,9 +89,11 @@ func (r *Run) differentiate(b batch, report func(Status)) (grads []*tensors.Tens
 
 // move updates the parameters by the gradients and the loss that differentiate gave.
 func (r *Run) move(grads []*tensors.Tensor) (o outcome, err error) {
-	factor := r.factor(r.done)
-	unet, text := r.Config.rates()
-	rest := []any{grads, float32(unet * factor), float32(text * factor), float32(r.done + 1)}
+	rest := []any{grads}
+	for _, rate := range r.Config.rates() {
+		rest = append(rest, float32(rate*r.factor(r.done)))
+	}
+	rest = append(rest, float32(r.done+1))
 	// Compiling first, so that a graph that does not compile has not yet given the parameters away.
 	if !r.graphs.prepared.Load() {
 		if err := r.graphs.update.Prepare(r.packed, rest, r.state); err != nil {
@@ -131,7 +133,9 @@ search:
 		}
 		for at, v := range values {
 			if !finite(float64(v)) {
-				where = "module " + strings.SplitN(s.names[at*len(s.names)/len(values)], ".", 2)[0]
+				if where = "module " + strings.SplitN(s.names[at*len(s.names)/len(values)], ".", 2)[0]; s.rate >= firstWord {
+					where = "embedding " + r.Adapter.Embeddings[s.rate-firstWord].Name
+				}
 				break search
 			}
 		}
@@ -142,18 +146,25 @@ search:
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
-// rates are the learning rates of the UNet's and of the text encoder's part, before the schedule.
-func (c Config) rates() (unet, text float64) {
-	return orDefault(c.UNetLR, c.LR), orDefault(c.TextLR, c.LR)
+// firstWord is the place of the first embedding's rate.
+const firstWord = 2
+
+// rates are the learning rates of the UNet's part, of the text encoder's and of each embedding, before the schedule.
+func (c Config) rates() []float64 {
+	text := orDefault(c.TextLR, c.LR)
+	list := []float64{orDefault(c.UNetLR, c.LR), text}
+	for _, p := range c.Embeddings {
+		list = append(list, orDefault(p.LR, text))
+	}
+	return list
 }
 
 // status describes the run after a step.
 func (r *Run) status(o outcome) Status {
-	unet, _ := r.Config.rates()
 	window := min(len(r.losses), min(100, max(1, r.perEpoch/r.Config.GradAccumulation)))
 	return Status{Phase: "training", Step: r.done, Total: r.total, Epoch: (r.done*r.Config.GradAccumulation-1)/r.perEpoch + 1,
 		Loss: o.loss, Smoothed: average(r.losses[len(r.losses)-window:]), GradNorm: o.norm,
-		LR: unet * r.factor(r.done-1), Memory: resident()}
+		LR: r.Config.rates()[0] * r.factor(r.done-1), Memory: resident()}
 }
 
 func average(values []float64) float64 {

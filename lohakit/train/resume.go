@@ -46,8 +46,9 @@ func (r *Run) Checkpoint(path string) error {
 		list = append(list, stored)
 		return err
 	}
-	for _, name := range r.Adapter.Params.Names() {
-		if err := add(paramPrefix+name, r.Adapter.Params.Get(name)); err != nil {
+	trained := weights(r.Adapter)
+	for _, name := range trained.Names() {
+		if err := add(paramPrefix+name, trained.Get(name)); err != nil {
 			return err
 		}
 	}
@@ -97,15 +98,16 @@ func Resume(model *sd.Model, data *dataset.Set, path string, edit func(*Config))
 		return nil, fault.New(fault.Invalid, "resume", path, "the dataset has changed since this run began").
 			Fix("put it back as it was, or start a new run")
 	}
-	for _, name := range r.Adapter.Params.Names() {
+	trained := weights(r.Adapter)
+	for _, name := range trained.Names() {
 		t, err := load(f, paramPrefix+name)
 		if err != nil {
 			return nil, bad("%w", err)
 		}
-		if !slices.Equal(t.Shape().Dimensions, r.Adapter.Params.Shape(name)) {
-			return nil, bad("%s has shape %v, the adapter %v", name, t.Shape().Dimensions, r.Adapter.Params.Shape(name))
+		if !slices.Equal(t.Shape().Dimensions, trained.Shape(name)) {
+			return nil, bad("%s has shape %v, the adapter %v", name, t.Shape().Dimensions, trained.Shape(name))
 		}
-		r.Adapter.Params.Set(name, t)
+		setWeight(r.Adapter, name, t)
 	}
 	for i := 0; f.Has(statePrefix + strconv.Itoa(i)); i++ {
 		t, err := load(f, statePrefix+strconv.Itoa(i))

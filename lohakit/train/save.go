@@ -19,13 +19,37 @@ func (r *Run) Total() int { return r.total }
 // Losses returns the loss of every step made, in order.
 func (r *Run) Losses() []float64 { return append([]float64(nil), r.losses...) }
 
-// Save writes the adapter to a .safetensors file that A1111, ComfyUI and kohya's tools read, in SaveDType, with the training's metadata.
-func (r *Run) Save(path string) error {
+// Save writes the adapter to a .safetensors file that A1111, ComfyUI and kohya's tools read, in SaveDType, with the training's metadata, and
+// each embedding to embeddings/NAME.safetensors beside it, where these programs look for them; into the adapter's file too if Bundle is set.
+func (r *Run) Save(path string) error { return r.save(path, "") }
+
+// save is Save with something added to the names of the embeddings.
+func (r *Run) save(path, added string) error {
 	if !strings.HasSuffix(path, ".safetensors") {
 		return fault.New(fault.Invalid, "save adapter", path, "the name does not end in .safetensors").Fix("add it")
 	}
-	r.Adapter.Precision = map[string]checkpoint.DType{"fp16": checkpoint.F16, "bf16": checkpoint.BF16, "fp32": checkpoint.F32}[r.Config.SaveDType]
-	return r.Adapter.Save(path, r.Metadata(strings.TrimSuffix(filepath.Base(path), ".safetensors")))
+	a, dtype := r.Adapter, map[string]checkpoint.DType{"fp16": checkpoint.F16, "bf16": checkpoint.BF16, "fp32": checkpoint.F32}[r.Config.SaveDType]
+	a.Precision = dtype
+	for _, e := range a.Embeddings {
+		path := embeddingPath(path, e.Name+added)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return fault.New(fault.IO, "save embedding", path, "%w", err).Fix("choose another folder")
+		}
+		if err := e.Save(path, dtype, r.modelspec("textual-inversion", "https://github.com/Stability-AI/generative-models", e.Name+added)); err != nil {
+			return err
+		}
+	}
+	if !r.Config.Bundle {
+		words := a.Embeddings
+		a.Embeddings = nil
+		defer func() { a.Embeddings = words }()
+	}
+	return a.Save(path, r.Metadata(strings.TrimSuffix(filepath.Base(path), ".safetensors")))
+}
+
+// embeddingPath is where an embedding is saved beside an adapter.
+func embeddingPath(adapter, name string) string {
+	return filepath.Join(filepath.Dir(adapter), "embeddings", name+".safetensors")
 }
 
 // saveOnSchedule saves every SaveEvery steps, as the trainers name such files, and deletes the oldest beyond SaveKeep.
@@ -39,15 +63,20 @@ func (r *Run) saveOnSchedule() error {
 	if err := r.Sync(); err != nil {
 		return err
 	}
-	if err := r.Save(r.scheduled(r.done)); err != nil {
+	if err := r.save(r.scheduled(r.done), stepSuffix(r.done)); err != nil {
 		return err
 	}
 	if old := r.done - r.Config.SaveKeep*r.Config.SaveEvery; r.Config.SaveKeep > 0 && old > 0 {
 		os.Remove(r.scheduled(old))
+		for _, e := range r.Adapter.Embeddings {
+			os.Remove(embeddingPath(r.scheduled(old), e.Name+stepSuffix(old)))
+		}
 	}
 	return nil
 }
 
 func (r *Run) scheduled(step int) string {
-	return filepath.Join(r.Config.OutputDir, fmt.Sprintf("%s-step%08d.safetensors", r.Config.OutputName, step))
+	return filepath.Join(r.Config.OutputDir, r.Config.OutputName+stepSuffix(step)+".safetensors")
 }
+
+func stepSuffix(step int) string { return fmt.Sprintf("-step%08d", step) }

@@ -16,10 +16,10 @@ import (
 // slot is a stacked tensor of trained parameters: those of several layers, of one shape.
 type slot struct {
 	names []string
-	rate  int // 0: the UNet's learning rate, 1: the text encoder's
+	rate  int // of Config.rates
 }
 
-// slotsOf lists the slots of an adapter's groups, in the order that adapter.Grouped takes them.
+// slotsOf lists the slots of an adapter's groups, in the order that adapter.Grouped takes them, and those of its embeddings.
 func slotsOf(groups []adapter.Group, a *adapter.Adapter) (list []slot) {
 	for _, g := range groups {
 		for _, suffix := range g.Suffixes {
@@ -33,11 +33,36 @@ func slotsOf(groups []adapter.Group, a *adapter.Adapter) (list []slot) {
 			list = append(list, s)
 		}
 	}
+	for i, e := range a.Embeddings {
+		list = append(list, slot{[]string{e.Key()}, firstWord + i})
+	}
 	return list
 }
 
+// weights are all that is trained, by name: the adapter's parameters and the vectors of its embeddings.
+func weights(a *adapter.Adapter) *sd.Params {
+	p := sd.NewParams()
+	for _, name := range a.Params.Names() {
+		p.Set(name, a.Params.Get(name))
+	}
+	for _, e := range a.Embeddings {
+		p.Set(e.Key(), e.Rows)
+	}
+	return p
+}
+
+// setWeight replaces one of weights.
+func setWeight(a *adapter.Adapter, name string, t *tensors.Tensor) {
+	if i := slices.IndexFunc(a.Embeddings, func(e sd.Embedding) bool { return e.Key() == name }); i >= 0 {
+		a.Embeddings[i].Rows = t
+		return
+	}
+	a.Params.Set(name, t)
+}
+
 // pack stacks the adapter's parameters, a copy.
-func pack(slots []slot, p *sd.Params) ([]*tensors.Tensor, error) {
+func pack(slots []slot, a *adapter.Adapter) ([]*tensors.Tensor, error) {
+	p := weights(a)
 	list := make([]*tensors.Tensor, len(slots))
 	for i, s := range slots {
 		size := p.Get(s.names[0]).Size()
@@ -56,14 +81,14 @@ func pack(slots []slot, p *sd.Params) ([]*tensors.Tensor, error) {
 }
 
 // unpack puts stacked parameters back.
-func unpack(slots []slot, packed []*tensors.Tensor, p *sd.Params) error {
+func unpack(slots []slot, packed []*tensors.Tensor, a *adapter.Adapter) error {
 	for i, s := range slots {
 		dims := packed[i].Shape().Dimensions[1:]
 		err := packed[i].ConstFlatData(func(flat any) {
 			all := flat.([]float32)
 			size := len(all) / len(s.names)
 			for k, name := range s.names {
-				p.Set(name, tensors.FromFlatDataAndDimensions(slices.Clone(all[k*size:(k+1)*size]), dims...))
+				setWeight(a, name, tensors.FromFlatDataAndDimensions(slices.Clone(all[k*size:(k+1)*size]), dims...))
 			}
 		})
 		if err != nil {

@@ -43,7 +43,7 @@ func (r *Run) Validate(batches int) (float64, error) {
 	if err := r.Encode(context.Background(), nil); err != nil {
 		return 0, err
 	}
-	packed, err := pack(r.graphs.slots, r.Adapter.Params)
+	packed, err := pack(r.graphs.slots, r.Adapter)
 	if err != nil {
 		return 0, err
 	}

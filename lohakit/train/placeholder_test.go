@@ -1,0 +1,245 @@
+package train
+
+import (
+	"context"
+	"image"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/gomlx/pkg/core/tensors"
+
+	"github.com/lohakit/notebook/lohakit/adapter"
+	"github.com/lohakit/notebook/lohakit/checkpoint"
+	"github.com/lohakit/notebook/lohakit/fault"
+	"github.com/lohakit/notebook/lohakit/sample"
+	"github.com/lohakit/notebook/lohakit/sd"
+)
+
+// withWords has two placeholders in every caption.
+func withWords(cfg Config) Config {
+	cfg.Embeddings = []Placeholder{{Name: "Tilty", Init: "girl, hat", LR: 2e-2}, {Name: "<hat>", Vectors: 1, Stop: 4}}
+	cfg.Prefix = "tilty <hat>,"
+	return cfg
+}
+
+// rowsOf reads an embedding.
+func rowsOf(t testing.TB, e sd.Embedding) []float32 {
+	t.Helper()
+	values, err := tensors.CopyFlatData[float32](e.Rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return values
+}
+
+// Words are trained with the adapter until they stop, are saved beside it and in it, and draw the same image bit for bit when both come back
+// from their files.
+func TestPivotalTuning(t *testing.T) {
+	cfg := withWords(tinyConfig())
+	cfg.Bundle, cfg.SaveDType, cfg.SaveEvery, cfg.SaveKeep, cfg.OutputDir = true, "fp32", 2, 1, t.TempDir()
+	r := tinyRun(t, cfg)
+	tilty, hat := rowsOf(t, r.Adapter.Embeddings[0]), rowsOf(t, r.Adapter.Embeddings[1])
+	if r.Adapter.Embeddings[0].Vectors() != 3 || len(r.Warnings) != 0 {
+		t.Fatalf("%d vectors, warnings %q", r.Adapter.Embeddings[0].Vectors(), r.Warnings)
+	}
+	train(t, r, 4)
+	after := rowsOf(t, r.Adapter.Embeddings[1])
+	if slices.Equal(after, hat) || slices.Equal(rowsOf(t, r.Adapter.Embeddings[0]), tilty) {
+		t.Error("a word did not move")
+	}
+	train(t, r, 2)
+	if !slices.Equal(rowsOf(t, r.Adapter.Embeddings[1]), after) {
+		t.Error("a word moved after it stopped")
+	}
+
+	path := filepath.Join(cfg.OutputDir, "adapter-step00000006.safetensors")
+	bundled, err := adapter.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var loaded []sd.Embedding
+	for _, name := range []string{"Tilty", "<hat>"} {
+		e, err := sd.LoadEmbedding(filepath.Join(cfg.OutputDir, "embeddings", name+"-step00000006.safetensors"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Name = name
+		loaded = append(loaded, e)
+	}
+	if old, _ := filepath.Glob(filepath.Join(cfg.OutputDir, "embeddings", "*4.safetensors")); len(old) > 0 {
+		t.Errorf("%q stay", old)
+	}
+	r.Config.Bundle = false
+	alone := filepath.Join(t.TempDir(), "alone.safetensors")
+	if err := r.Save(alone); err != nil {
+		t.Fatal(err)
+	}
+	plain, err := adapter.Load(alone)
+	if err != nil || len(plain.Embeddings) != 0 || len(r.Adapter.Embeddings) != 2 {
+		t.Fatalf("without Bundle %d embeddings, %v", len(plain.Embeddings), err)
+	}
+	draw := func(a *adapter.Adapter, words []sd.Embedding, prompt string) (img image.Image) {
+		o := sample.Options{Prompt: prompt, Negative: "<hat>", Steps: 2, Width: 32, Height: 32, CFG: 2}
+		request := sample.Request{Model: r.Model, Adapters: []sample.Applied{sample.At(a, 1)}, Embeddings: words, Options: o}
+		if err := sample.Draw(context.Background(), []sample.Request{request}, func(_ int, drawn image.Image) { img = drawn }); err != nil {
+			t.Fatal(err)
+		}
+		return img
+	}
+	live := draw(r.Adapter, nil, "a (tilty:1.2)")
+	if !same(live, draw(bundled, nil, "a (tilty:1.2)")) {
+		t.Error("bundled words draw another image")
+	}
+	if !same(live, draw(plain, loaded, "a (tilty:1.2)")) {
+		t.Error("words from their files draw another image")
+	}
+	if same(live, draw(plain, nil, "a (tilty:1.2)")) {
+		t.Error("the word makes no difference")
+	}
+
+	t.Run("continue", func(t *testing.T) {
+		more := tinyConfig()
+		more.Prefix = cfg.Prefix
+		again, err := Continue(r.Model, r.Data, more, bundled)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := slices.IndexFunc(again.Config.Embeddings, func(p Placeholder) bool { return p.Name == "Tilty" && p.Vectors == 3 })
+		if at < 0 || !slices.Equal(rowsOf(t, again.Adapter.Embeddings[at]), rowsOf(t, r.Adapter.Embeddings[0])) {
+			t.Errorf("goes on with %+v", again.Config.Embeddings)
+		}
+	})
+	t.Run("NaN", func(t *testing.T) {
+		broken := rowsOf(t, r.Adapter.Embeddings[0])
+		broken[5] = float32(math.NaN())
+		r.Adapter.Embeddings[0].Rows = tensors.FromFlatDataAndDimensions(broken, 3, 24)
+		if err := r.Step(context.Background(), 1, nil); !fault.Is(err, fault.Numeric) || !strings.Contains(err.Error(), "embedding Tilty") || r.Done() != 6 {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+func same(a, b image.Image) bool {
+	for y := range a.Bounds().Dy() {
+		for x := range a.Bounds().Dx() {
+			if a.At(x, y) != b.At(x, y) {
+				return false
+			}
+		}
+	}
+	return a.Bounds() == b.Bounds()
+}
+
+// The gradient by a word's vectors is that of central differences of the loss.
+func TestWordGradient(t *testing.T) {
+	r := tinyRun(t, withWords(tinyConfig()))
+	if err := r.prepare(context.Background(), func(Status) {}); err != nil {
+		t.Fatal(err)
+	}
+	b, err := r.makeBatch(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lossAt := func(slot, at int, delta float32) (grads []*tensors.Tensor, loss float64) {
+		values := tensors.MustCopyFlatData[float32](r.packed[slot])
+		values[at] += delta
+		moved := slices.Clone(r.packed)
+		moved[slot] = tensors.FromFlatDataAndDimensions(values, r.packed[slot].Shape().Dimensions...)
+		grads, err := r.graphs.gradients.Run(moved, r.Model.UNet.Inputs(), r.Model.Text.Inputs(), b.inputs())
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := len(grads) - 1
+		return grads[:last], float64(tensors.MustCopyFlatData[float32](grads[last])[0])
+	}
+	const step = 1e-2
+	for slot := len(r.packed) - 2; slot < len(r.packed); slot++ {
+		grads, _ := lossAt(slot, 0, 0)
+		got := tensors.MustCopyFlatData[float32](grads[slot])
+		largest := 0
+		for i, g := range got {
+			if math.Abs(float64(g)) > math.Abs(float64(got[largest])) {
+				largest = i
+			}
+		}
+		_, up := lossAt(slot, largest, step)
+		_, down := lossAt(slot, largest, -step)
+		if want := (up - down) / (2 * step); math.Abs(float64(got[largest])-want) > 0.02*math.Abs(want) {
+			t.Errorf("slot %d: gradient %.6g, difference %.6g", slot, got[largest], want)
+		}
+	}
+}
+
+// A word that no caption has is named before training, and one that cannot be is refused.
+func TestPlaceholderFaults(t *testing.T) {
+	cfg := withWords(tinyConfig())
+	cfg.Prefix = "untilty, <hat>"
+	if r := tinyRun(t, cfg); len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], `"Tilty"`) {
+		t.Errorf("warnings %q", r.Warnings)
+	}
+	for want, p := range map[string]Placeholder{
+		"a token of the vocabulary already": {Name: "cat"}, "holds space": {Name: "a b"}, "Vectors": {Name: "tilty", Vectors: 76},
+		"LR": {Name: "tilty", LR: -1}, "Stop": {Name: "tilty", Stop: -1}, "has no token": {Name: "tilty", Init: " "},
+	} {
+		cfg.Embeddings = []Placeholder{p}
+		if err := cfg.Check(); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v", p, err)
+		}
+	}
+	cfg.Embeddings = []Placeholder{{Name: "tilty"}, {Name: "Tilty"}}
+	if err := cfg.Check(); err == nil || !strings.Contains(err.Error(), "twice") {
+		t.Errorf("two of a name: %v", err)
+	}
+	wide := sd.Embedding{Name: "tilty", Rows: tensors.FromFlatDataAndDimensions(make([]float32, 768), 1, 768)}
+	a, err := adapter.New(tinyModel(t), tinyConfig().Spec, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Embeddings = []sd.Embedding{wide}
+	if err := new(Config).teach(tinyModel(t), a); err == nil || !strings.Contains(err.Error(), "768") || !strings.Contains(err.Error(), "24") {
+		t.Errorf("another width: %v", err)
+	}
+}
+
+// Twelve steps of a LoRA and two words, each at a rate of its own and one of them stopping, give the reference's losses and parameters; the
+// tolerances are those of the other traces.
+func TestPivotalStepsAreTheReferences(t *testing.T) {
+	open := func(name string) fixture {
+		file, err := checkpoint.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { file.Close() })
+		return fixture{file, t}
+	}
+	trace, f := open("testdata/trace.safetensors"), open("testdata/pivotal.safetensors")
+	cfg := Default()
+	cfg.Spec = adapter.Spec{Kind: adapter.LoRA, Preset: "attn-mlp", Dim: 3, Alpha: 1, ConvDim: 2, ConvAlpha: 1}
+	cfg.Optimizer, cfg.LR, cfg.Eps = "AdamW", 2e-3, 1e-5
+	cfg.Embeddings = []Placeholder{{Name: "a", LR: 1e-2}, {Name: "b", LR: 3e-3, Stop: 8}}
+	m := trace.model()
+	a, err := adapter.New(m, cfg.Spec, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range a.Params.Names() {
+		values, shape := f.floats("before." + name)
+		a.Params.Set(name, tensors.FromFlatDataAndDimensions(values, shape...))
+	}
+	for _, p := range cfg.Embeddings {
+		values, shape := f.floats("before." + p.Name)
+		a.Embeddings = append(a.Embeddings, sd.Embedding{Name: p.Name, Rows: tensors.FromFlatDataAndDimensions(values, shape...)})
+	}
+	r := &Run{Config: cfg, Model: m, Adapter: a, graphs: newGraphs(newNetwork(m, a, cfg), cfg), factor: func(int) float64 { return 1 }}
+	losses, _ := f.floats("losses")
+	follow(t, trace, r, f.ints("rows"), losses)
+	for _, name := range a.Params.Names() {
+		f.near("after."+name, a.Params.Get(name))
+	}
+	for _, e := range a.Embeddings {
+		f.near("after."+e.Name, e.Rows)
+	}
+}
