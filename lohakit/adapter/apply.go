@@ -1,12 +1,10 @@
 package adapter
 
 import (
-	"hash/fnv"
 	"strings"
 
 	"github.com/gomlx/gomlx/pkg/core/dtypes"
 	. "github.com/gomlx/gomlx/pkg/core/graph"
-	"github.com/gomlx/gomlx/pkg/core/shapes"
 
 	"github.com/lohakit/notebook/lohakit/checkpoint"
 	"github.com/lohakit/notebook/lohakit/sd"
@@ -38,25 +36,25 @@ var forms = map[Kind]form{LoHa: lohaForm{}, LoCon: loconForm{}, LoKr: lokrForm{}
 func (a *Adapter) Apply(base, own sd.Weights, strength *Node) sd.Weights {
 	return a.wrap(base, func(c call) *Node {
 		c.own = c.tensorsOf(own)
-		return c.changed(a.Spec, strength, nil)
+		return c.changed(strength)
 	})
 }
 
 // wrap is base, but the weights of adapted layers are what changed makes of them.
 func (a *Adapter) wrap(base sd.Weights, changed func(c call) *Node) sd.Weights {
 	done := map[string]*Node{}
-	return func(name string) *Node {
+	return sd.Weights{Get: func(name string) *Node {
 		if w, ok := done[name]; ok {
 			return w
 		}
-		w := base(name)
+		w := base.Get(name)
 		if m, target := a.find(name); m != nil {
 			c := call{module: m, target: target, base: ConvertDType(w, dtypes.Float32)}
 			w = ConvertDType(changed(c), w.DType())
 		}
 		done[name] = w
 		return w
-	}
+	}}
 }
 
 // find returns the module that changes the weight of that diffusers name, and whether as its "weight" or "bias".
@@ -73,7 +71,9 @@ func (a *Adapter) find(weight string) (m *module, target string) {
 }
 
 func (m *module) tensorsOf(own sd.Weights) func(suffix string) *Node {
-	return func(suffix string) *Node { return InsertAxes(ConvertDType(own(m.name+"."+suffix), dtypes.Float32), 0) }
+	return func(suffix string) *Node {
+		return InsertAxes(ConvertDType(own.Get(m.name+"."+suffix), dtypes.Float32), 0)
+	}
 }
 
 // delta is the difference in the weight's shape; nil if there is none.
@@ -85,61 +85,22 @@ func (c call) delta() *Node {
 }
 
 // changed is the layer's weight with the module's difference.
-func (c call) changed(spec Spec, strength, rng *Node) *Node {
+func (c call) changed(strength *Node) *Node {
 	if delta := c.delta(); delta != nil {
-		return c.with(delta, spec, strength, rng)
+		return c.with(delta, strength)
 	}
 	return c.base
 }
 
 // with is the layer's weight with a difference.
-func (c call) with(delta *Node, spec Spec, strength, rng *Node) *Node {
-	var keep *Node
-	if rng != nil {
-		delta, keep = c.dropout(spec, delta, rng)
-	}
-	out := c.base
+func (c call) with(delta, strength *Node) *Node {
 	if c.has["dora_scale"] != nil && c.target == "weight" {
-		out = c.dora(delta, strength)
-	} else {
-		if strength != nil {
-			delta = Mul(delta, ConvertDType(strength, delta.DType()))
-		}
-		out = Add(c.base, delta)
+		return c.dora(delta, strength)
 	}
-	if keep != nil {
-		out = Where(keep, out, c.base)
+	if strength != nil {
+		delta = Mul(delta, ConvertDType(strength, delta.DType()))
 	}
-	return out
-}
-
-// dropout leaves out the difference of some output channels, and tells whether to keep the module in this step at all.
-func (c call) dropout(spec Spec, delta, rng *Node) (dropped, keep *Node) {
-	h := fnv.New64a()
-	h.Write([]byte(c.name))
-	g := delta.Graph()
-	rng = Add(rng, Const(g, []uint64{h.Sum64(), 0, 0})) // another stream for every module
-	var uniform *Node
-	if p := spec.RankDropout; p > 0 {
-		shape := shapes.Make(delta.DType(), delta.Rank())
-		shape.Dimensions = make([]int, delta.Rank())
-		for i := range shape.Dimensions {
-			shape.Dimensions[i] = 1
-		}
-		shape.Dimensions[0] = delta.Shape().Dim(0)
-		rng, uniform = RandomUniform(rng, shape)
-		mask := ConvertDType(GreaterThan(uniform, Scalar(g, delta.DType(), p)), delta.DType())
-		if spec.RankDropoutScale {
-			least := 1 / float64(shape.Dimensions[0]) // all may be left out
-			mask = Div(mask, MaxScalar(ReduceAllMean(mask), least))
-		}
-		delta = Mul(delta, mask)
-	}
-	if p := spec.ModuleDropout; p > 0 {
-		_, uniform = RandomUniform(rng, shapes.Make(delta.DType()))
-		keep = GreaterOrEqual(uniform, Scalar(g, delta.DType(), p))
-	}
-	return delta, keep
+	return Add(c.base, delta)
 }
 
 // scale is alpha over dim.

@@ -43,10 +43,10 @@ func BenchmarkLoHaBackward(b *testing.B) {
 				y := in[base.Len()+a.Params.Len()]
 				for _, l := range layers {
 					factor := func(a, b string) lowRank {
-						return lowRank{a: InsertAxes(own(l.Name+a), 0), b: InsertAxes(own(l.Name+b), 0)}
+						return lowRank{a: InsertAxes(own.Get(l.Name+a), 0), b: InsertAxes(own.Get(l.Name+b), 0)}
 					}
 					delta := product(factor(".hada_w1_a", ".hada_w1_b"), factor(".hada_w2_a", ".hada_w2_b"))
-					y = Tanh(xla.Linear(y, Add(weights(l.Path+".weight"), Squeeze(delta, 0)), nil))
+					y = Tanh(xla.Linear(y, Add(weights.Get(l.Path+".weight"), Squeeze(delta, 0)), nil))
 				}
 				loss := ReduceAllMean(Square(y))
 				return append([]*Node{loss}, Gradient(loss, in[base.Len():base.Len()+a.Params.Len()]...)...)

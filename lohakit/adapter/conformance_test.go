@@ -134,7 +134,7 @@ func TestZeroAtStart(t *testing.T) {
 			w := a.Apply(base.Bind(in), a.Params.Bind(in[base.Len():]), nil)
 			var out []*Node
 			for _, name := range names {
-				out = append(out, w(name))
+				out = append(out, w.Get(name))
 			}
 			return out
 		})
@@ -204,15 +204,15 @@ func TestMergedWeightsAreLive(t *testing.T) {
 		names := a.Changes(base)
 		program := xla.Compile("live weights", func(in []*Node) []*Node {
 			own := a.Params.Bind(in[base.Len():])
-			w := a.Apply(base.Bind(in), func(name string) *Node {
+			w := a.Apply(base.Bind(in), sd.Weights{Get: func(name string) *Node {
 				if fixed := a.fixed.Get(name); fixed != nil {
 					return Const(in[0].Graph(), fixed)
 				}
-				return own(name)
-			}, Const(in[0].Graph(), float32(strength)))
+				return own.Get(name)
+			}}, Const(in[0].Graph(), float32(strength)))
 			var out []*Node
 			for _, name := range names {
-				out = append(out, w(name))
+				out = append(out, w.Get(name))
 			}
 			return out
 		})
@@ -284,7 +284,7 @@ func TestLoHaGradients(t *testing.T) {
 		}
 		scramble(t, a)
 		program := xla.Compile("gradients", func(in []*Node) []*Node {
-			x := a.Apply(base.Bind(in), a.Params.Bind(in[base.Len():]), nil)(few[4].Path + ".weight")
+			x := a.Apply(base.Bind(in), a.Params.Bind(in[base.Len():]), nil).Get(few[4].Path + ".weight")
 			loss := ReduceAllSum(Mul(x, Sin(Reshape(IotaFull(x.Graph(), x.Shape().Clone()), x.Shape().Dimensions...))))
 			return append([]*Node{loss}, Gradient(loss, in[base.Len():]...)...)
 		})

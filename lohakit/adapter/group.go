@@ -3,6 +3,7 @@ package adapter
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	. "github.com/gomlx/gomlx/pkg/core/graph"
 	"github.com/gomlx/gomlx/pkg/core/shapes"
@@ -79,10 +80,10 @@ type Grouped struct {
 
 type group struct {
 	Group
-	own    []*Node // a tensor for each suffix, [layers, …]
-	delta  *Node   // of all layers, [layers, …]; nil until one is used
-	leaves []*Node // delta of each layer that is used
-	scales []*Node // dora_scale of each layer that is used
+	own    []*Node   // a tensor for each suffix, [layers, …]
+	delta  *Node     // of all layers, [layers, …]; nil until one is used
+	leaves []*Node   // delta of each layer that is used
+	parts  [][]*Node // of own: each layer's part that is used as it is
 }
 
 // Grouped returns the adapter with stacked tensors: those of the first group in the order of its Suffixes, then the next group's.
@@ -90,7 +91,7 @@ func (a *Adapter) Grouped(groups []Group, tensors []*Node) *Grouped {
 	s := &Grouped{a: a, at: map[string][2]int{}}
 	for i, st := range groups {
 		n := len(st.Suffixes)
-		s.groups = append(s.groups, group{Group: st, own: tensors[:n], leaves: make([]*Node, len(st.Layers)), scales: make([]*Node, len(st.Layers))})
+		s.groups = append(s.groups, group{Group: st, own: tensors[:n], leaves: make([]*Node, len(st.Layers)), parts: make([][]*Node, n)})
 		tensors = tensors[n:]
 		for k, name := range st.Layers {
 			s.at[name] = [2]int{i, k}
@@ -99,48 +100,79 @@ func (a *Adapter) Grouped(groups []Group, tensors []*Node) *Grouped {
 	return s
 }
 
-// Apply wraps the weights of a UNet or a text encoder as Adapter.Apply does, at strength 1, with the dropout of the adapter's Spec drawn from
-// rng, a random state as RNGStateFromSeed makes: give every step another.
-func (s *Grouped) Apply(base sd.Weights, rng *Node) sd.Weights {
-	if s.a.Spec.RankDropout == 0 && s.a.Spec.ModuleDropout == 0 {
-		rng = nil
+// Apply wraps the weights of a UNet or a text encoder as Adapter.Apply does, at strength 1, with the dropout of the adapter's Spec decided by
+// chance; nil is for evaluation, without dropout.
+func (s *Grouped) Apply(base sd.Weights, chance Chance) sd.Weights {
+	if !s.a.Spec.drops() {
+		chance = nil
 	}
-	return s.a.wrap(base, func(c call) *Node {
-		at := s.at[c.name]
-		st, k := &s.groups[at[0]], at[1]
+	w := s.a.wrap(base, func(c call) *Node {
+		st, k := s.find(c.name)
+		if chance != nil && s.a.Spec.between() && c.between() {
+			return c.base
+		}
 		c.own = func(suffix string) *Node { return st.of(suffix, k) }
 		delta := c.delta
 		if st.joint {
 			delta = func() *Node { return st.deltaOf(c, k) }
 		}
-		if d := delta(); d != nil {
-			return c.with(d, s.a.Spec, nil, rng)
+		d := delta()
+		if d == nil {
+			return c.base
 		}
-		return c.base
+		if chance == nil {
+			return c.with(d, nil)
+		}
+		return c.kept(s.a.Spec, c.with(c.dropRows(s.a.Spec, d, chance), nil), c.base, chance)
 	})
+	if chance == nil || !s.a.Spec.between() {
+		return w
+	}
+	weights := w.Get
+	w.Get = func(name string) *Node {
+		for _, factor := range []string{downName, coreName, upName} {
+			if layer, ok := strings.CutSuffix(name, factor); ok {
+				if m, _ := s.a.find(layer + ".weight"); m != nil {
+					st, k := s.find(m.name)
+					return ConvertDType(Squeeze(st.of(factor[1:], k), 0), base.Get(layer+".weight").DType())
+				}
+			}
+		}
+		return weights(name)
+	}
+	w.Beside = func(w sd.Weights, name string, x *Node, product func(x, weight *Node) *Node) *Node {
+		m, target := s.a.find(name + ".weight")
+		if m == nil || !m.between() {
+			return nil
+		}
+		return call{module: m, target: target}.beside(w, name, x, product, s.a.Spec, chance)
+	}
+	return w
+}
+
+// find returns the group of a layer, and its number there.
+func (s *Grouped) find(layer string) (*group, int) {
+	at := s.at[layer]
+	return &s.groups[at[0]], at[1]
 }
 
 // of is a tensor of one layer, with the leading axis.
 func (st *group) of(suffix string, k int) *Node {
-	all := st.tensor(suffix)
-	if len(st.Layers) == 1 || suffix != "dora_scale" {
-		return all
+	i := slices.Index(st.Suffixes, suffix)
+	if !st.joint {
+		return st.own[i]
 	}
-	if st.scales[k] == nil {
-		st.scales[k] = Slice(all, AxisRange(k, k+1))
+	if st.parts[i] == nil {
+		st.parts[i] = make([]*Node, len(st.Layers))
 	}
-	return st.scales[k]
+	if st.parts[i][k] == nil {
+		st.parts[i][k] = Slice(st.own[i], AxisRange(k, k+1))
+	}
+	return st.parts[i][k]
 }
 
 // tensor is that of all layers.
-func (st *group) tensor(suffix string) *Node {
-	for i, s := range st.Suffixes {
-		if s == suffix {
-			return st.own[i]
-		}
-	}
-	return nil
-}
+func (st *group) tensor(suffix string) *Node { return st.own[slices.Index(st.Suffixes, suffix)] }
 
 // deltaOf is the difference of one layer.
 func (st *group) deltaOf(c call, k int) *Node {
@@ -166,8 +198,12 @@ func (s *Grouped) Gradients(loss *Node, others ...*Node) []*Node {
 	for i := range s.groups {
 		st := &s.groups[i]
 		by = append(by, used(st.leaves)...)
-		by = append(by, used(st.scales)...)
-		by = append(by, st.direct()...)
+		for _, parts := range st.parts {
+			by = append(by, used(parts)...)
+		}
+		if !st.joint {
+			by = append(by, st.own...)
+		}
 	}
 	found := map[*Node]*Node{}
 	for i, g := range Gradient(loss, by...) {
@@ -190,11 +226,11 @@ func (s *Grouped) Gradients(loss *Node, others ...*Node) []*Node {
 	n := 0
 	for i := range s.groups {
 		st := &s.groups[i]
-		for j, suffix := range st.Suffixes {
-			if g := found[st.own[j]]; g != nil {
+		for j, own := range st.own {
+			if g := found[own]; g != nil {
 				out[n] = g
-			} else if suffix == "dora_scale" {
-				out[n] = Reshape(st.join(st.scales, found, st.own[j]), st.own[j].Shape().Dimensions...)
+			} else if st.parts[j] != nil {
+				out[n] = Reshape(st.join(st.parts[j], found, own), own.Shape().Dimensions...)
 			}
 			n++
 		}
@@ -203,17 +239,6 @@ func (s *Grouped) Gradients(loss *Node, others ...*Node) []*Node {
 		out = append(out, found[o])
 	}
 	return out
-}
-
-// direct are the tensors that networks use as they are.
-func (st *group) direct() []*Node {
-	if !st.joint {
-		return st.own
-	}
-	if scale := st.tensor("dora_scale"); scale != nil && len(st.Layers) == 1 {
-		return []*Node{scale}
-	}
-	return nil
 }
 
 // join puts the gradients of the layers' parts one on the other, zero where a layer is not used; like has as many elements as all.

@@ -55,7 +55,7 @@ func (a *Adapter) Merge(m *sd.Model, unet, text float64) error {
 
 // Weight is the weight of that diffusers name with the adapter at the strength, given the base model's.
 func (a *Adapter) Weight(name string, base *tensors.Tensor, strength float64) (*tensors.Tensor, error) {
-	return a.compute("merge", name, base, strength, func(c call, strength *Node) *Node { return c.changed(a.Spec, strength, nil) })
+	return a.compute("merge", name, base, strength, func(c call, strength *Node) *Node { return c.changed(strength) })
 }
 
 // Delta is the difference the adapter makes to the weight of that diffusers name at strength 1, given the base model's. Its rank, norm and
@@ -64,7 +64,7 @@ func (a *Adapter) Weight(name string, base *tensors.Tensor, strength float64) (*
 func (a *Adapter) Delta(name string, base *tensors.Tensor) (*tensors.Tensor, error) {
 	return a.compute("difference", name, base, 1, func(c call, strength *Node) *Node {
 		if c.has["dora_scale"] != nil && c.target == "weight" {
-			return Sub(c.changed(a.Spec, strength, nil), c.base)
+			return Sub(c.changed(strength), c.base)
 		}
 		return c.delta()
 	})

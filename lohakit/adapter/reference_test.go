@@ -92,7 +92,7 @@ func TestReference(t *testing.T) {
 				var out []*Node
 				loss := Const(in[0].Graph(), float32(0))
 				for _, name := range names {
-					x := w(name)
+					x := w.Get(name)
 					flat := Reshape(x, -1)
 					loss = Add(loss, ReduceAllSum(Mul(flat, Sin(Iota(x.Graph(), flat.Shape(), 0)))))
 					out = append(out, x)

@@ -58,9 +58,11 @@ type Spec struct {
 	DecomposeBoth bool // LoKr: write the smaller factor as a product too
 	FullMatrix    bool // LoKr: write no factor as a product
 
-	RankDropout      float64 // probability of leaving out an output channel's difference in a step, 0 ≤ p < 1
-	RankDropoutScale bool    // scale the rest up by the share that stayed
-	ModuleDropout    float64 // probability of leaving out a layer's difference in a step, 0 ≤ p < 1
+	ModuleDropout       float64 // probability of leaving out a layer's difference in a step, 0 ≤ p < 1
+	RankDropout         float64 // probability of leaving out an output channel's difference in a step, 0 ≤ p < 1; not in (IA)³ (LyCORIS)
+	RankDropoutScale    bool    // scale the rest up by the share that stayed
+	RankDropoutBySample bool    // LoRA, LoCon: leave out ranks instead, for every sample others, and scale the rest up by 1/(1−p) (kohya's networks.lora)
+	NeuronDropout       float64 // LoRA, LoCon: probability of leaving out an activation between the factors, the rest scaled up; 0 ≤ p < 1 (kohya's network_dropout)
 
 	Init   Init   // "" means "today"
 	Compat string // "", or a past behaviour of LoHa: CompatGradient, CompatLyCORIS012
@@ -122,7 +124,7 @@ func (s Spec) Check() error {
 			return bad(field, "%v is not a finite positive number", v).Fix("use 1, or 0 for the value of Dim")
 		}
 	}
-	for field, p := range map[string]float64{"RankDropout": s.RankDropout, "ModuleDropout": s.ModuleDropout} {
+	for field, p := range map[string]float64{"RankDropout": s.RankDropout, "ModuleDropout": s.ModuleDropout, "NeuronDropout": s.NeuronDropout} {
 		if !(p >= 0 && p < 1) {
 			return bad(field, "%v is not a probability below 1", p)
 		}
@@ -138,6 +140,10 @@ func (s Spec) Check() error {
 	}
 	if s.DoRA && (s.Kind == IA3 || s.Kind == Full) {
 		return bad("DoRA", "a %s has no direction to decompose", s.Kind)
+	}
+	if s.between() && (s.Kind != LoRA && s.Kind != LoCon || s.DoRA) {
+		return bad("NeuronDropout", "acts between the two factors of a plain LoRA or LoCon, and so does RankDropoutBySample").
+			Fix("use RankDropout alone, or ModuleDropout")
 	}
 	if s.Factor < 0 {
 		return bad("Factor", "%d is negative", s.Factor).Fix("use 0 for the sizes closest to each other")

@@ -100,13 +100,13 @@ func bind(names []string, in []*Node) sd.Weights {
 	for i, name := range names {
 		index[name] = in[i]
 	}
-	return func(name string) *Node {
+	return sd.Weights{Get: func(name string) *Node {
 		node, ok := index[name]
 		if !ok {
 			panic(fault.New(fault.NotExist, "build graph", name, "the model has no such tensor"))
 		}
 		return node
-	}
+	}}
 }
 
 // apply returns base with a's changes at a weight, all computed in one program.
@@ -126,7 +126,7 @@ func (e *engine) apply(a *adapter.Adapter, base *sd.Params, weight float64) (*sd
 		changed := a.Apply(bind(names, in), bind(own, rest), rest[len(own)])
 		out := make([]*Node, len(names))
 		for i, name := range names {
-			out[i] = changed(name)
+			out[i] = changed.Get(name)
 		}
 		return out
 	})

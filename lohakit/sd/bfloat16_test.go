@@ -15,7 +15,7 @@ const bfloatTolerance = 0.03
 // In bfloat16 the networks give the float32 reference's outputs, less exactly.
 func TestBFloat16AgainstReference(t *testing.T) {
 	half := func(w Weights) Weights {
-		return func(name string) *Node { return ConvertDType(w(name), dtypes.BFloat16) }
+		return Weights{Get: func(name string) *Node { return ConvertDType(w.Get(name), dtypes.BFloat16) }}
 	}
 	lower := func(x *Node) *Node { return ConvertDType(x, dtypes.BFloat16) }
 	check := func(name string, p *Params, graph func(w Weights, in []*Node) *Node, want any, in ...any) {

@@ -87,12 +87,12 @@ func TestExtraRowsAreReadAsTokens(t *testing.T) {
 	}
 	c.Extra = 3
 	states := evaluate(t, p, func(w Weights, in []*Node) []*Node {
-		with := func(name string) *Node {
+		with := Weights{Get: func(name string) *Node {
 			if name == ExtraRows {
 				return in[1]
 			}
-			return w(name)
-		}
+			return w.Get(name)
+		}}
 		return []*Node{Context(c, with, in[0], 2)}
 	}, tensors.FromFlatDataAndDimensions(replaced, recorded["ids.1"].Shape().Dimensions...), tensors.FromFlatDataAndDimensions(extra, 3, c.Width))
 	compare(t, "states", states[0], recorded["states.1.2"])

@@ -11,15 +11,15 @@ import (
 
 // patchEncode is the linear encoder: a convolution whose stride is its kernel's side.
 func (c VAEConfig) patchEncode(w Weights, x *Node) *Node {
-	return xla.ChannelsFirst(xla.Conv(xla.ChannelsLast(x), w("patch.weight"), w("patch.bias"), c.Patch, 0))
+	return xla.ChannelsFirst(xla.Conv(xla.ChannelsLast(x), w.Get("patch.weight"), w.Get("patch.bias"), c.Patch, 0))
 }
 
 // patchDecode is the transposed convolution of the same stride. Patches do not overlap, so it is one product.
 func (c VAEConfig) patchDecode(w Weights, z *Node) *Node {
 	d, p := z.Shape().Dimensions, c.Patch
-	x := Einsum("bzij,zcyx->bciyjx", z, w("unpatch.weight"))
+	x := Einsum("bzij,zcyx->bciyjx", z, w.Get("unpatch.weight"))
 	x = Reshape(x, d[0], 3, d[2]*p, d[3]*p)
-	return Add(x, Reshape(w("unpatch.bias"), 1, 3, 1, 1))
+	return Add(x, Reshape(w.Get("unpatch.bias"), 1, 3, 1, 1))
 }
 
 // InitVAE returns the weights of a new autoencoder. The convolutional one is drawn as InitUNet draws. The patch autoencoder is a

@@ -23,7 +23,7 @@ func TextEncoder(c TextConfig, w Weights, ids *Node, clipSkip int) *Node {
 		panic(fault.New(fault.Invalid, "encode text", "", "%d tokens at once, the model has %d positions", length, c.Positions))
 	}
 	x := tokenRows(c, w, ids)
-	positions := Slice(w("text_model.embeddings.position_embedding.weight"), AxisRange(0, length))
+	positions := Slice(w.Get("text_model.embeddings.position_embedding.weight"), AxisRange(0, length))
 	x = Add(x, InsertAxes(positions, 0))
 
 	mask := ConvertDType(Const(x.Graph(), causal(length)), x.DType())
@@ -42,11 +42,11 @@ func tokenRows(c TextConfig, w Weights, ids *Node) *Node {
 	if len(c.TokenIDs) > 0 {
 		known = Gather(Const(ids.Graph(), c.rowOf()), InsertAxes(known, -1))
 	}
-	x := Gather(w("text_model.embeddings.token_embedding.weight"), InsertAxes(known, -1))
+	x := Gather(w.Get("text_model.embeddings.token_embedding.weight"), InsertAxes(known, -1))
 	if c.Extra == 0 {
 		return x
 	}
-	extra := Gather(w(ExtraRows), InsertAxes(MaxScalar(SubScalar(ids, vocabulary), 0), -1))
+	extra := Gather(w.Get(ExtraRows), InsertAxes(MaxScalar(SubScalar(ids, vocabulary), 0), -1))
 	added := InsertAxes(GreaterOrEqual(ids, Scalar(ids.Graph(), ids.DType(), vocabulary)), -1)
 	return Where(BroadcastToDims(added, x.Shape().Dimensions...), extra, x)
 }

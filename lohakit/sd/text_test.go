@@ -58,7 +58,7 @@ func compareTextGradients(t *testing.T, recorded map[string]*tensors.Tensor, p *
 	gradients := evaluate(t, p, func(w Weights, in []*Node) []*Node {
 		var with []*Node
 		for _, name := range names {
-			with = append(with, w(name))
+			with = append(with, w.Get(name))
 		}
 		return Gradient(ReduceAllSum(Mul(TextEncoder(c, w, in[0], 2), in[1])), with...)
 	}, recorded["ids.1"], recorded["projection"])

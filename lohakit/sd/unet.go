@@ -30,7 +30,7 @@ func (u unet) predict(x, t *Node) *Node {
 	c, w := u.c, u.w
 	u.temb = u.timeEmbedding(t, x.DType())
 
-	h := conv(w, "conv_in", xla.ChannelsLast(x), 1)
+	h := conv(w, "conv_in", xla.ChannelsLast(x), 1, 1)
 	skips := []*Node{h}
 	for level := range c.Channels {
 		block := fmt.Sprintf("down_blocks.%d.", level)
@@ -42,8 +42,7 @@ func (u unet) predict(x, t *Node) *Node {
 			skips = append(skips, h)
 		}
 		if level < len(c.Channels)-1 {
-			name := block + "downsamplers.0.conv"
-			h = xla.Conv(h, w(name+".weight"), w(name+".bias"), 2, 1)
+			h = conv(w, block+"downsamplers.0.conv", h, 2, 1)
 			skips = append(skips, h)
 		}
 	}
@@ -65,11 +64,11 @@ func (u unet) predict(x, t *Node) *Node {
 		if level > 0 {
 			next := skips[len(skips)-1].Shape().Dimensions // the size before it was halved, which may have been odd
 			h = Slice(xla.Upsample2x(h), AxisRange(), AxisRangeFromStart(next[1]), AxisRangeFromStart(next[2]))
-			h = conv(w, block+"upsamplers.0.conv", h, 1)
+			h = conv(w, block+"upsamplers.0.conv", h, 1, 1)
 		}
 	}
 	h = xla.SiLU(u.groupNorm("conv_norm_out", h, 1e-5))
-	return xla.ChannelsFirst(conv(w, "conv_out", h, 1))
+	return xla.ChannelsFirst(conv(w, "conv_out", h, 1, 1))
 }
 
 // unet holds what every block of one evaluation needs.
@@ -89,11 +88,11 @@ func (u unet) block(x *Node, apply func(u unet, x *Node) *Node) *Node {
 	}
 	return xla.Recompute([]*Node{x, u.temb, u.context}, func(in []*Node) (*Node, []*Node) {
 		var weights []*Node
-		inside := unet{c: u.c, temb: in[1], context: in[2], w: func(name string) *Node {
-			node := u.w(name)
+		inside := unet{c: u.c, temb: in[1], context: in[2], w: Weights{Beside: u.w.Beside, Get: func(name string) *Node {
+			node := u.w.Get(name)
 			weights = append(weights, node)
 			return node
-		}}
+		}}}
 		return apply(inside, in[0]), weights
 	})
 }
@@ -115,11 +114,11 @@ func (u unet) resnet(name string, x *Node) *Node {
 
 func (u unet) applyResnet(name string, x *Node) *Node {
 	w := u.w.under(name)
-	h := conv(w, "conv1", xla.SiLU(u.groupNorm(name+"norm1", x, 1e-5)), 1)
+	h := conv(w, "conv1", xla.SiLU(u.groupNorm(name+"norm1", x, 1e-5)), 1, 1)
 	h = Add(h, InsertAxes(linear(w, "time_emb_proj", u.temb), 1, 1))
-	h = conv(w, "conv2", xla.SiLU(u.groupNorm(name+"norm2", h, 1e-5)), 1)
+	h = conv(w, "conv2", xla.SiLU(u.groupNorm(name+"norm2", h, 1e-5)), 1, 1)
 	if x.Shape().Dim(3) != h.Shape().Dim(3) {
-		x = conv(w, "conv_shortcut", x, 0)
+		x = conv(w, "conv_shortcut", x, 1, 0)
 	}
 	return Add(x, h)
 }
@@ -132,7 +131,7 @@ func (u unet) transformer(name string, x *Node) *Node {
 func (u unet) applyTransformer(name string, x *Node) *Node {
 	w := u.w.under(name)
 	d := x.Shape().Dimensions
-	h := conv(w, "proj_in", u.groupNorm(name+"norm", x, 1e-6), 0)
+	h := conv(w, "proj_in", u.groupNorm(name+"norm", x, 1e-6), 1, 0)
 	h = Reshape(h, d[0], d[1]*d[2], d[3])
 
 	block := w.under("transformer_blocks.0.")
@@ -140,7 +139,7 @@ func (u unet) applyTransformer(name string, x *Node) *Node {
 	h = Add(h, u.attention(block.under("attn2."), layerNorm(block, "norm2", h), u.context))
 	h = Add(h, feedForward(block.under("ff."), layerNorm(block, "norm3", h)))
 
-	return Add(conv(w, "proj_out", Reshape(h, d...), 0), x)
+	return Add(conv(w, "proj_out", Reshape(h, d...), 1, 0), x)
 }
 
 // attention attends from h to other, or to itself if that is nil.
@@ -148,9 +147,9 @@ func (u unet) attention(w Weights, h, other *Node) *Node {
 	if other == nil {
 		other = h
 	}
-	q := xla.Linear(h, w("to_q.weight"), nil)
-	k := xla.Linear(other, w("to_k.weight"), nil)
-	v := xla.Linear(other, w("to_v.weight"), nil)
+	q := w.layer("to_q", h, product)
+	k := w.layer("to_k", other, product)
+	v := w.layer("to_v", other, product)
 	return linear(w, "to_out.0", xla.Attention(q, k, v, u.c.Heads, nil))
 }
 
@@ -162,5 +161,5 @@ func feedForward(w Weights, h *Node) *Node {
 }
 
 func (u unet) groupNorm(name string, x *Node, eps float64) *Node {
-	return xla.GroupNorm(x, groups(u.c.Groups, x.Shape().Dim(3)), u.w(name+".weight"), u.w(name+".bias"), eps)
+	return xla.GroupNorm(x, groups(u.c.Groups, x.Shape().Dim(3)), u.w.Get(name+".weight"), u.w.Get(name+".bias"), eps)
 }

@@ -46,7 +46,7 @@ func compareUNet(t *testing.T, file string, heads, groups int) {
 		y := UNet(c, w, x, in[1], context)
 		wrt := []*Node{x, context}
 		for _, name := range kinds {
-			wrt = append(wrt, w(name))
+			wrt = append(wrt, w.Get(name))
 		}
 		return append(Gradient(ReduceAllSum(Mul(y, in[3])), wrt...), y)
 	}, recorded["x"], recorded["t"], recorded["context"], recorded["projection"])

@@ -16,7 +16,7 @@ func Moments(c VAEConfig, w Weights, x *Node) (mean, logvar *Node) {
 		mean = c.patchEncode(w, x)
 		return mean, AddScalar(ZerosLike(mean), minLogvar)
 	}
-	x = conv(w, "encoder.conv_in", xla.ChannelsLast(x), 1)
+	x = conv(w, "encoder.conv_in", xla.ChannelsLast(x), 1, 1)
 	for level := range c.Channels {
 		name := fmt.Sprintf("encoder.down_blocks.%d.", level)
 		for i := range c.Layers {
@@ -24,14 +24,13 @@ func Moments(c VAEConfig, w Weights, x *Node) (mean, logvar *Node) {
 		}
 		if level < len(c.Channels)-1 {
 			// Padded below and to the right only, as the original was trained.
-			down := w.under(name + "downsamplers.0.conv.")
-			x = xla.Conv(x, down("weight"), down("bias"), 2, 0, 1, 0, 1)
+			x = conv(w, name+"downsamplers.0.conv", x, 2, 0, 1, 0, 1)
 		}
 	}
 	x = c.middle(w, "encoder.mid_block.", x)
 	x = xla.SiLU(c.groupNorm(w, "encoder.conv_norm_out", x))
-	x = conv(w, "encoder.conv_out", x, 1)
-	x = xla.ChannelsFirst(conv(w, "quant_conv", x, 0))
+	x = conv(w, "encoder.conv_out", x, 1, 1)
+	x = xla.ChannelsFirst(conv(w, "quant_conv", x, 1, 0))
 	mean = Slice(x, AxisRange(), AxisRange(0, c.Latent))
 	logvar = Slice(x, AxisRange(), AxisRange(c.Latent, 2*c.Latent))
 	return mean, ClipScalar(logvar, minLogvar, maxLogvar)
@@ -55,8 +54,8 @@ func Decode(c VAEConfig, w Weights, z *Node) *Node {
 	if c.Patch != 0 {
 		return c.patchDecode(w, x)
 	}
-	x = conv(w, "post_quant_conv", xla.ChannelsLast(x), 0)
-	x = conv(w, "decoder.conv_in", x, 1)
+	x = conv(w, "post_quant_conv", xla.ChannelsLast(x), 1, 0)
+	x = conv(w, "decoder.conv_in", x, 1, 1)
 	x = c.middle(w, "decoder.mid_block.", x)
 	for level := range c.Channels {
 		name := fmt.Sprintf("decoder.up_blocks.%d.", level)
@@ -64,11 +63,11 @@ func Decode(c VAEConfig, w Weights, z *Node) *Node {
 			x = c.resnet(w, fmt.Sprintf("%sresnets.%d.", name, i), x)
 		}
 		if level < len(c.Channels)-1 {
-			x = conv(w, name+"upsamplers.0.conv", xla.Upsample2x(x), 1)
+			x = conv(w, name+"upsamplers.0.conv", xla.Upsample2x(x), 1, 1)
 		}
 	}
 	x = xla.SiLU(c.groupNorm(w, "decoder.conv_norm_out", x))
-	return xla.ChannelsFirst(conv(w, "decoder.conv_out", x, 1))
+	return xla.ChannelsFirst(conv(w, "decoder.conv_out", x, 1, 1))
 }
 
 // middle is resnet, attention with one head over all positions, resnet.
@@ -89,11 +88,11 @@ func (c VAEConfig) attention(w Weights, name string, x *Node) *Node {
 // resnet is GN-SiLU-conv twice, added to x, which a 1×1 convolution brings to the new number of channels where it changes.
 func (c VAEConfig) resnet(w Weights, name string, x *Node) *Node {
 	h := xla.SiLU(c.groupNorm(w, name+"norm1", x))
-	h = conv(w, name+"conv1", h, 1)
+	h = conv(w, name+"conv1", h, 1, 1)
 	h = xla.SiLU(c.groupNorm(w, name+"norm2", h))
-	h = conv(w, name+"conv2", h, 1)
+	h = conv(w, name+"conv2", h, 1, 1)
 	if x.Shape().Dim(3) != h.Shape().Dim(3) {
-		x = conv(w, name+"conv_shortcut", x, 0)
+		x = conv(w, name+"conv_shortcut", x, 1, 0)
 	}
 	return Add(x, h)
 }
@@ -102,5 +101,5 @@ func (c VAEConfig) resnet(w Weights, name string, x *Node) *Node {
 const vaeEps = 1e-6
 
 func (c VAEConfig) groupNorm(w Weights, name string, x *Node) *Node {
-	return xla.GroupNorm(x, groups(c.Groups, x.Shape().Dim(3)), w(name+".weight"), w(name+".bias"), vaeEps)
+	return xla.GroupNorm(x, groups(c.Groups, x.Shape().Dim(3)), w.Get(name+".weight"), w.Get(name+".bias"), vaeEps)
 }

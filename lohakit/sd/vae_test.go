@@ -73,7 +73,7 @@ func TestPatchAutoencoder(t *testing.T) {
 
 	gradients := evaluate(t, m.VAE, func(w Weights, in []*Node) []*Node {
 		out := Decode(c, w, Encode(c, w, in[0], nil))
-		return Gradient(ReduceAllSum(Mul(out, in[0])), w("patch.weight"), w("unpatch.weight"))
+		return Gradient(ReduceAllSum(Mul(out, in[0])), w.Get("patch.weight"), w.Get("unpatch.weight"))
 	}, image)
 	// out is linear in either matrix (the biases are 0), so that the derivative along the matrix itself is the value.
 	total := dot32(values(t, back), values(t, image))

@@ -13,7 +13,16 @@ import (
 // Weights is how graph code asks for a weight: by its diffusers name, such as "down_blocks.0.resnets.0.conv1.weight", with the
 // shape it has in files. Asking for a weight that is not there panics with a fault of kind NotExist.
 // Adapters wrap one Weights in another that returns W+ΔW for the modules they change.
-type Weights func(name string) *Node
+type Weights struct {
+	Get func(name string) *Node
+
+	// Beside, if not nil, is what is added to the output of the layer called name ("mid_block.attentions.0.proj_in") for its input x; nil
+	// for nothing. product is the layer without a bias, for any weight of as many input channels and the same kernel. What is to be
+	// differentiated must be asked of w, or UNetRecomputing does not see it.
+	Beside func(w Weights, name string, x *Node, product func(x, weight *Node) *Node) *Node
+
+	prefix string // see under
+}
 
 // Params is an ordered set of named tensors. Each tensor moves to the device when a program first reads it, and stays there.
 // It may be read by several goroutines at once.
@@ -122,11 +131,11 @@ func (p *Params) Bind(nodes []*Node) Weights {
 	for i, name := range p.names {
 		byName[name] = nodes[i]
 	}
-	return func(name string) *Node {
+	return Weights{Get: func(name string) *Node {
 		node, ok := byName[name]
 		if !ok {
 			panic(fault.New(fault.NotExist, "build graph", name, "the model has no such tensor"))
 		}
 		return node
-	}
+	}}
 }

@@ -60,7 +60,7 @@ func (r *Run) replicate() error {
 func (b batch) split(n int) ([]batch, error) {
 	parts := make([]batch, n)
 	for i := range parts {
-		parts[i].chance = b.chance
+		parts[i].chance, parts[i].device = b.chance, int32(i)
 		for _, f := range []struct {
 			whole *tensors.Tensor
 			part  **tensors.Tensor

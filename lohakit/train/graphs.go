@@ -22,11 +22,12 @@ type batch struct {
 	weights                *tensors.Tensor // [B] float32: PriorLoss or 1, divided by the number of samples; 0 fills up a short batch
 	mask                   *tensors.Tensor // [B, 1, h, w] float32, 1 where there is none
 	chance                 []uint64        // random state of the adapter's dropout
+	device                 int32           // of several, which has this part of the batch
 }
 
 // inputs are the batch's tensors in the order that graph code takes them back.
 func (b batch) inputs() []any {
-	return []any{b.latents, b.added, b.target, b.timesteps, b.ids, b.weights, b.mask, b.chance}
+	return []any{b.latents, b.added, b.target, b.timesteps, b.ids, b.weights, b.mask, b.chance, b.device}
 }
 
 // graphs are the compiled programs of a run. They hold no weights: runs that differ in nothing but data, rates and seeds share them.
@@ -135,13 +136,17 @@ func (n *network) ready(shape string) bool {
 }
 
 // forward is the loss of a batch: each sample's loss [B] before its weight, and their weighted sum. words are the slots of the embeddings.
-// Inputs: frozen UNet, frozen text encoder, batch.
-func (n *network) forward(own *adapter.Grouped, words, in []*Node) (each, total *Node) {
+// Inputs: frozen UNet, frozen text encoder, batch. Only training drops parts of the adapter.
+func (n *network) forward(own *adapter.Grouped, words, in []*Node, training bool) (each, total *Node) {
 	frozen, in := cut(in, n.unet.Len())
 	unet := n.unet.Bind(frozen)
 	frozen, in = cut(in, n.text.Len())
 	text := taught(n.text.Bind(frozen), words)
-	latents, added, target, t, ids, weights, mask, chance := in[0], in[1], in[2], in[3], in[4], in[5], in[6], in[7]
+	latents, added, target, t, ids, weights, mask := in[0], in[1], in[2], in[3], in[4], in[5], in[6]
+	var chance adapter.Chance
+	if training {
+		chance = adapter.NewChance(in[7], in[8], n.cfg.Devices)
+	}
 
 	noisy := AddNoise(latents, added, t, n.cfg.ZeroTerminalSNR)
 	if n.cfg.MixedBF16 {
@@ -169,17 +174,17 @@ func taught(text sd.Weights, words []*Node) sd.Weights {
 		rows = append(rows, Squeeze(w, 0))
 	}
 	all := Concatenate(rows, 0)
-	return func(name string) *Node {
+	return sd.Weights{Get: func(name string) *Node {
 		if name == sd.ExtraRows {
 			return all
 		}
-		return text(name)
-	}
+		return text.Get(name)
+	}}
 }
 
 // halved gives weights in bfloat16.
 func halved(w sd.Weights) sd.Weights {
-	return func(name string) *Node { return ConvertDType(w(name), dtypes.BFloat16) }
+	return sd.Weights{Get: func(name string) *Node { return ConvertDType(w.Get(name), dtypes.BFloat16) }}
 }
 
 // gradientGraph differentiates the loss of a batch by the parameters. Inputs: parameters, frozen weights, batch. Outputs: the gradients and,
@@ -188,7 +193,7 @@ func (n *network) gradientGraph(in []*Node) []*Node {
 	params, in := cut(in, len(n.slots))
 	layers, words := n.divide(params)
 	own := n.adapter.Grouped(n.groups, layers)
-	_, total := n.forward(own, words, in)
+	_, total := n.forward(own, words, in, true)
 	out := append(own.Gradients(total, words...), Reshape(total, 1))
 	if n.cfg.Devices > 1 {
 		out = xla.SumOverDevices(out)
@@ -263,7 +268,7 @@ func (n *network) going(i int, cfg Config, step *Node) *Node {
 func (n *network) lossGraph(in []*Node) []*Node {
 	params, in := cut(in, len(n.slots))
 	layers, words := n.divide(params)
-	each, _ := n.forward(n.adapter.Grouped(n.groups, layers), words, in)
+	each, _ := n.forward(n.adapter.Grouped(n.groups, layers), words, in, false)
 	return []*Node{each}
 }
 

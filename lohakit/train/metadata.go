@@ -76,7 +76,7 @@ func (r *Run) facts(name string) map[string]any {
 		"ss_num_train_images": r.draws(false), "ss_num_validation_images": held, "ss_num_reg_images": r.draws(true),
 		"ss_num_batches_per_epoch": r.perEpoch, "ss_num_epochs": epochs(r.total), "ss_epoch": epochs(r.done), "ss_steps": r.done,
 		"ss_max_train_steps": r.total, "ss_gradient_checkpointing": c.GradCheckpointing, "ss_gradient_accumulation_steps": c.GradAccumulation,
-		"ss_lr_warmup_steps": c.Warmup, "ss_lr_scheduler": c.Scheduler, "ss_network_dropout": nil,
+		"ss_lr_warmup_steps": c.Warmup, "ss_lr_scheduler": c.Scheduler, "ss_network_dropout": orNone(c.NeuronDropout),
 		"ss_mixed_precision": map[bool]string{true: "bf16", false: "no"}[c.MixedBF16], "ss_full_fp16": false, "ss_fp8_base": false,
 		"ss_fp8_base_unet": false, "ss_lowram": false, "ss_clip_skip": c.ClipSkip, "ss_max_token_length": c.MaxTokens,
 		"ss_cache_latents": !c.Color && !c.RandomCrop, "ss_seed": c.Seed, "ss_noise_offset": orNone(c.NoiseOffset),

@@ -103,7 +103,7 @@ func (l layout) weights(nodes []*Node, prefix string) sd.Weights {
 	for i, name := range l.names {
 		byName[name] = nodes[i]
 	}
-	return func(name string) *Node { return byName[prefix+name] }
+	return sd.Weights{Get: func(name string) *Node { return byName[prefix+name] }}
 }
 
 const average = 0.9995 // share of the running average that one step keeps

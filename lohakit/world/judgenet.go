@@ -29,10 +29,10 @@ var judgeConvs = []struct {
 func judgeNet(w sd.Weights, x *Node) (feats, logits *Node) {
 	x = xla.ChannelsLast(x)
 	for _, c := range judgeConvs {
-		x = xla.SiLU(xla.Conv(x, w(c.name+".weight"), w(c.name+".bias"), c.stride, c.width/2))
+		x = xla.SiLU(xla.Conv(x, w.Get(c.name+".weight"), w.Get(c.name+".bias"), c.stride, c.width/2))
 	}
-	feats = xla.Linear(Reshape(xla.ChannelsFirst(x), x.Shape().Dim(0), -1), w("hidden.weight"), w("hidden.bias"))
-	return feats, xla.Linear(xla.SiLU(feats), w("answers.weight"), w("answers.bias"))
+	feats = xla.Linear(Reshape(xla.ChannelsFirst(x), x.Shape().Dim(0), -1), w.Get("hidden.weight"), w.Get("hidden.bias"))
+	return feats, xla.Linear(xla.SiLU(feats), w.Get("answers.weight"), w.Get("answers.bias"))
 }
 
 // newJudge returns random weights: He's, so that signals neither die out nor grow through the layers.
