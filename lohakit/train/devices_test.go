@@ -10,7 +10,7 @@ import (
 // Four devices in one process, which XLA's CPU client shows, give the training of one: losses and parameters differ by rounding alone, as
 // sums over a batch are taken in another order.
 func TestDevicesShareABatch(t *testing.T) {
-	cfg := tinyConfig()
+	cfg := withWords(tinyConfig())
 	cfg.BatchSize, cfg.Optimizer, cfg.LR, cfg.Eps, cfg.GradAccumulation, cfg.RankDropout = 4, "AdamW", 1e-3, 1e-5, 2, 0.2
 	one := tinyRun(t, cfg)
 	cfg.Devices = 4

@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"math"
+	"slices"
 
 	"github.com/lohakit/notebook/lohakit/dataset"
 	"github.com/lohakit/notebook/lohakit/fault"
@@ -28,6 +29,10 @@ func FindLR(ctx context.Context, model *sd.Model, data *dataset.Set, cfg Config,
 	}
 	cfg.LR, cfg.UNetLR, cfg.TextLR, cfg.Steps = from, 0, 0, n
 	cfg.Scheduler, cfg.Warmup, cfg.SaveEvery = "constant", 0, 0
+	cfg.Embeddings = slices.Clone(cfg.Embeddings)
+	for i := range cfg.Embeddings {
+		cfg.Embeddings[i].LR, cfg.Embeddings[i].Stop = 0, 0
+	}
 	r, err := New(model, data, cfg)
 	if err != nil {
 		return nil, err
