@@ -25,7 +25,18 @@ CELLS = {
             "type T{i} struct {{ A, B int }}\nfunc (t T{i}) Sum() int {{ return t.A + t.B + {i} }}\nT{i}{{1, 2}}.Sum()",
         ],
         "complete": "strings.To",
-        "crash": 'import "os"\nos.Exit(3)',  # ipykernel would have to be restarted
+        "stop": {
+            "an endless loop": 'print("begun")\nfor {{}}',
+            "20,000 goroutines that wait": 'wait := make(chan int)\nprint("begun")\nfor range 20_000 {{ go func() {{ <-wait }}() }}\n<-wait',
+            "20,000 goroutines at work": 'print("begun")\nfor range 20_000 {{ go func() {{ for {{}} }}() }}\nfor {{}}',
+        },
+        "die": {  # ipykernel would have to be restarted
+            "a cell ended the process": 'import "os"\nos.Exit(3)',
+            "XLA aborted": 'import (. "github.com/gomlx/gomlx/pkg/core/graph"; "github.com/lohakit/notebook/lohakit/xla")\nbackend := xla.Backend()\n'
+                           "MustNewExec(backend, func(x *Node) *Node {{ return BroadcastToDims(x, 1<<40, 1<<40) }}).MustExec(float32(1))",
+            "memory ran out": 'import "syscall"\nsyscall.Setrlimit(syscall.RLIMIT_AS, &syscall.Rlimit{{Cur: 4<<30, Max: 4<<30}})\n'
+                              "var full []int64\nfor {{ full = append(full, 1, 2, 3) }}",
+        },
         "hold": 'import "github.com/gomlx/gomlx/pkg/core/tensors"\nvar held []*tensors.Tensor\n'
                 'for range 64 {{ held = append(held, tensors.FromFlatDataAndDimensions(make([]float32, 1<<22), 1<<22)) }}',
     },
@@ -40,6 +51,7 @@ CELLS = {
             "class T{i}:\n    def __init__(self, a, b): self.a, self.b = a, b\n    def sum(self): return self.a + self.b + {i}\nT{i}(1, 2).sum()",
         ],
         "complete": '"".up',
+        "stop": {"an endless loop": "import sys\nprint('begun', file=sys.stderr, flush=True)\nwhile True: pass"},
         "hold": "held = [bytes(1) * (1 << 24) for _ in range(64)]",
     },
 }
@@ -77,6 +89,25 @@ class Kernel:
         while self.client.get_shell_msg(timeout=120)["parent_header"].get("msg_id") != request:
             pass
         return 1000 * took
+
+    def stop(self, code):
+        """Seconds from the interrupt of a cell, two seconds after it has printed, to idle."""
+        request = self.client.execute(code)
+        began = 0
+        while True:
+            message = self.client.get_iopub_msg(timeout=120)
+            if message["parent_header"].get("msg_id") != request:
+                continue
+            if message["msg_type"] == "stream" and not began:
+                time.sleep(2)
+                began = time.perf_counter()
+                self.manager.interrupt_kernel()
+            if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+                break
+        took = time.perf_counter() - began
+        while self.client.get_shell_msg(timeout=120)["parent_header"].get("msg_id") != request:
+            pass
+        return took
 
     def complete(self, code):
         """Milliseconds from the request to the reply, which must hold a match."""
@@ -150,11 +181,11 @@ def measure(name, count):
         row[f"memory per new cell, 1 GB held over {HELD} cells, MB"] = (kernel.memory() - before) / HELD
         kernel.complete(cells["complete"])
         row["completion, median ms"] = statistics.median(kernel.complete(cells["complete"]) for _ in range(20))
-        if "crash" in cells:
-            began = time.perf_counter()
-            kernel.run(cells["crash"], fails=True)
-            kernel.run("1+1")
-            row["a cell that ends the process, and the next one, s"] = time.perf_counter() - began
+        for what, code in cells["stop"].items():
+            row[f"interrupt of {what}, s"] = kernel.stop(code.format())
+        for what, code in cells.get("die", {}).items():
+            kernel.run(code.format(), fails=True)
+            row[f"the next cell after {what}, s"] = kernel.run("1+1") / 1000
         return row
     finally:
         kernel.close()

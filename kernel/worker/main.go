@@ -1,12 +1,13 @@
 // Command worker runs the cells of one notebook and holds their state: variables, models, tensors, compiled graphs. The
-// kernel's front starts it, with orders on file descriptor 3 and events on 4. The packages it is linked with can be
-// imported by any cell without compiling anything.
+// kernel's front starts it, with orders on file descriptor 3, events on 4 and memory that
+// both share on 5. The packages it is linked with can be imported by any cell without compiling anything.
 package main
 
 import (
 	"fmt"
 	"os"
 
+	"github.com/lohakit/notebook/kernel/internal/live"
 	"github.com/lohakit/notebook/kernel/internal/serve"
 	"github.com/lohakit/notebook/lohakit"
 )
@@ -17,6 +18,12 @@ func main() {
 		fmt.Fprintln(os.Stderr, "worker: is started by the kernel, not by hand")
 		os.Exit(2)
 	}
+	shared, err := live.Map(os.NewFile(5, "shared memory"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "worker:", err)
+		os.Exit(1)
+	}
+	live.Share(shared)
 	if err := serve.Serve(in, out, lohakit.SetContext, table); err != nil {
 		fmt.Fprintln(os.Stderr, "worker:", err)
 		os.Exit(1)

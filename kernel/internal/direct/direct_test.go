@@ -25,7 +25,7 @@ func number(s, kind string) *direct.Node {
 
 func run(statements ...*direct.Node) (string, *live.Failure) {
 	machine := direct.New(table)
-	e, done := live.Start(func(e *live.Exec) { machine(e, &direct.Program{Cell: "Cell[1]", Statements: statements}) })
+	e, done := live.Start(1, func(e *live.Exec) { machine(e, &direct.Program{Cell: "Cell[1]", Statements: statements}) })
 	f := <-done
 	if len(e.Bundle) == 0 {
 		return "", f

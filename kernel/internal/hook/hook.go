@@ -8,8 +8,9 @@ import (
 	"unsafe"
 )
 
-// Stopping is how many interrupted runs still have goroutines; while it is 0, Check costs one load.
-var Stopping atomic.Int32
+// Stopping counts the interrupted runs that still have goroutines, and one more while the front wants a run stopped; while it is 0,
+// Check costs two loads.
+var Stopping = new(atomic.Int32)
 
 // What package live does for cells; it sets these before the first cell runs.
 var (

@@ -21,6 +21,7 @@ type Exec struct {
 	// Bundle is the value of the cell's last expression as it is shown; nil without one.
 	Bundle []Item
 
+	id      int
 	ctx     context.Context
 	cancel  context.CancelFunc
 	done    atomic.Int64 // statements whose variables are assigned
@@ -49,7 +50,14 @@ func getLabel() unsafe.Pointer
 // check ends the calling goroutine if its run was interrupted. Its deferred functions run for a second more.
 func check() {
 	t := current()
-	if t == nil || !t.exec.stopped.Load() {
+	if t == nil {
+		return
+	}
+	if e := t.exec; e.id != 0 && int(shared.asked.Load()) == e.id {
+		e.Stop()
+		Withdraw(e.id)
+	}
+	if !t.exec.stopped.Load() {
 		return
 	}
 	if t.stopped.IsZero() {
@@ -137,9 +145,10 @@ func Context() context.Context {
 	return context.Background()
 }
 
-// Start runs a cell in a goroutine of its own. The channel receives nil or why the cell failed once it has ended.
-func Start(cell func(*Exec)) (*Exec, <-chan *Failure) {
+// Start runs a cell in a goroutine of its own, under the number of the front's order. The channel receives nil or why the cell failed once it has ended.
+func Start(id int, cell func(*Exec)) (*Exec, <-chan *Failure) {
 	e := newExec(context.Background())
+	e.id = id
 	latest.Store(e)
 	done := make(chan *Failure, 1)
 	go func() {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"os"
 	"testing"
 	"time"
 
@@ -13,11 +14,11 @@ import (
 
 // A cell runs in a goroutine of its own; what it shows and how it fails is caught.
 func ExampleStart() {
-	e, done := live.Start(func(*live.Exec) { hook.Show(1, "two") })
+	e, done := live.Start(1, func(*live.Exec) { hook.Show(1, "two") })
 	fmt.Println(<-done == nil, e.Bundle[0].Text)
-	_, done = live.Start(func(*live.Exec) { panic("oops") })
+	_, done = live.Start(1, func(*live.Exec) { panic("oops") })
 	fmt.Println((<-done).Text)
-	_, done = live.Start(func(*live.Exec) { hook.Try0(errors.New("no such model")) })
+	_, done = live.Start(1, func(*live.Exec) { hook.Try0(errors.New("no such model")) })
 	f := <-done
 	fmt.Println(f.Kind == live.Failed, f.Text)
 	// Output:
@@ -44,7 +45,7 @@ func TestStop(t *testing.T) {
 	cleaned := make(chan bool, 1)
 	ended := make(chan bool, 1)
 	began := make(chan bool)
-	e, done := live.Start(func(*live.Exec) {
+	e, done := live.Start(1, func(*live.Exec) {
 		defer func() { hook.Check(); cleaned <- true }()
 		go func() {
 			defer hook.Goroutine()()
@@ -80,13 +81,54 @@ func TestStop(t *testing.T) {
 	}
 }
 
+// TestAsk interrupts a cell through shared memory alone; what is asked for another run changes nothing.
+func TestAsk(t *testing.T) {
+	page, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	front, err := live.Map(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	worker, err := live.Map(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	live.Share(worker)
+	turns := make(chan bool)
+	_, done := live.Start(7, func(*live.Exec) {
+		for {
+			hook.Check()
+			select {
+			case turns <- true:
+			default:
+			}
+		}
+	})
+	front.Ask(6)
+	for range 3 {
+		<-turns
+	}
+	front.Ask(7)
+	if f := <-done; f == nil || f.Kind != live.Interrupted {
+		t.Errorf("%+v", f)
+	}
+	front.Ask(8)
+	live.Withdraw(8)
+	if n := hook.Stopping.Load(); n != 0 {
+		t.Errorf("%d runs are still being stopped", n)
+	}
+	front.Unmap()
+}
+
 // A panic in a value's own methods is the cell's, not the worker's.
 type bad struct{}
 
 func (bad) String() string { panic("no text") }
 
 func TestBadText(t *testing.T) {
-	_, done := live.Start(func(*live.Exec) { panic(bad{}) })
+	_, done := live.Start(1, func(*live.Exec) { panic(bad{}) })
 	if f := <-done; f == nil || f.Kind != live.Panicked {
 		t.Errorf("%+v", f)
 	}

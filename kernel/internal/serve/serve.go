@@ -95,7 +95,7 @@ func (s *server) run(o live.Order) {
 		s.tell(live.Event{ID: o.ID, Is: live.Ended, Problem: err.Error()})
 		return
 	}
-	e, done := live.Start(cell)
+	e, done := live.Start(o.ID, cell)
 	s.mu.Lock()
 	s.runs[o.ID] = e
 	early := s.early[o.ID]
@@ -162,6 +162,7 @@ func (s *server) load(o live.Order) (func(*live.Exec), error) {
 // ends when it wakes up. One that waits for a program that it has started is waited for after the program was interrupted, as in
 // a terminal, and one inside a native call until that returns.
 func (s *server) stop(id int) {
+	live.Withdraw(id)
 	s.mu.Lock()
 	e := s.runs[id]
 	s.early[id] = e == nil && !s.gone[id]

@@ -82,6 +82,7 @@ func TestInterruptStorm(t *testing.T) {
 		"for {\n\tcount++\n}",
 		"time.Sleep(time.Hour)",
 		"<-ch",
+		"for range 1000 {\n\tgo func() {\n\t\tfor {\n\t\t}\n\t}()\n}\nfor {\n}",
 		"func() {\n\tdefer func() { recover() }()\n\tfor {\n\t}\n}()",
 		"for i := 0; ; i++ {\n\tif i%1000000 == 0 {\n\t\tfmt.Print(\".\")\n\t}\n}",
 	}

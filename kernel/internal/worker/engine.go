@@ -204,12 +204,12 @@ func (e *Engine) code(ctx context.Context, name, text string, out session.Output
 		case err := <-refused: // an empty line lets the cell's read return, and the interrupt ends the cell then
 			if noInput == nil {
 				noInput = err
-				p.order(live.Order{ID: id, Do: live.Stop})
+				p.stop(id)
 			}
 			p.feed("\n")
 		case <-interrupt:
 			interrupt = nil
-			p.order(live.Order{ID: id, Do: live.Stop})
+			p.stop(id)
 		case <-p.dead:
 			return e.death(p)
 		case event := <-events:

@@ -26,6 +26,7 @@ type process struct {
 	dead   chan struct{}                  // closed once it has ended and all its output is read
 
 	mu     sync.Mutex
+	shared *live.Shared // nil once it is dead
 	enc    *gob.Encoder
 	ids    int
 	waits  map[int]chan live.Event // by run
@@ -45,9 +46,18 @@ func start(program string, env []string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	page, err := os.CreateTemp("", "lohakit-worker-")
+	if err != nil {
+		return nil, err
+	}
+	defer page.Close()
+	_ = os.Remove(page.Name())
+	if p.shared, err = live.Map(page); err != nil {
+		return nil, err
+	}
 	p.cmd = exec.Command(program)
 	p.cmd.Env = append(os.Environ(), env...)
-	p.cmd.ExtraFiles = []*os.File{ordersIn, eventsOut}
+	p.cmd.ExtraFiles = []*os.File{ordersIn, eventsOut, page}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt of the terminal is the front's to handle
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -82,6 +92,10 @@ func start(program string, env []string) (*process, error) {
 		readers.Wait()
 		late.Stop()
 		hangUp()
+		p.mu.Lock()
+		p.shared.Unmap()
+		p.shared = nil
+		p.mu.Unlock()
 		close(p.dead)
 	}()
 	select {
@@ -121,6 +135,16 @@ func (p *process) order(o live.Order) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	_ = p.enc.Encode(o) // a worker that is gone is noticed by dead
+}
+
+// stop interrupts a run.
+func (p *process) stop(id int) {
+	p.mu.Lock()
+	if p.shared != nil {
+		p.shared.Ask(id)
+	}
+	p.mu.Unlock()
+	p.order(live.Order{ID: id, Do: live.Stop})
 }
 
 // run orders a run; its events arrive on the channel until forget.
