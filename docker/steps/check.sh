@@ -3,12 +3,17 @@
 set -u
 missing=""
 packages=""
-lack() { missing="$missing $1,"; packages="$packages $2"; }
+lack() { missing="$missing $1,"; packages="$packages${2:+ $2}"; }
 
+# Debian 12's Go is older than the toolchains that fetch newer ones themselves; Debian 13's does that.
+go=$(awk '$1 == "go" { print $2 }' "$(dirname "$0")/../../go.mod")
+remedy=""
 if ! command -v go >/dev/null 2>&1; then
-    lack "Go 1.26 or newer" golang-go
-elif ! go version | awk '{ split(substr($3, 3), v, "."); exit !(v[1] > 1 || v[2] >= 26) }'; then
-    lack "Go 1.26 or newer (found $(go version | cut -d" " -f3))" golang-go
+    lack "Go $go or newer" ""
+    remedy=yes
+elif ! go version | awk -v want="$go" '{ split(substr($3, 3), v, "."); split(want, w, "."); exit !(v[1] > w[1] || v[2] >= w[2]) }'; then
+    lack "Go $go or newer (found $(go version | cut -d" " -f3))" ""
+    remedy=yes
 fi
 command -v "${CC:-gcc}" >/dev/null 2>&1 || lack "a C compiler" gcc
 if ! command -v python3 >/dev/null 2>&1; then
@@ -21,6 +26,9 @@ Linux-x86_64) ;;
 *) echo "setup: the XLA CPU plugin exists as a wheel for Linux on x86-64 only, this machine is $(uname -s) on $(uname -m); use the container in docker/" >&2; exit 1 ;;
 esac
 if [ -n "$missing" ]; then
-    echo "setup: missing${missing%,}; install with: apt-get install$packages" >&2
+    text="setup: missing${missing%,}"
+    [ -z "$remedy" ] || text="$text; install Go from https://go.dev/dl (or Debian 13's golang-go, which fetches a newer Go itself)"
+    [ -z "${packages# }" ] || text="$text; run: apt-get install$packages"
+    echo "$text" >&2
     exit 1
 fi
