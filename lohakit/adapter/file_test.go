@@ -361,7 +361,7 @@ func TestDropout(t *testing.T) {
 		for i := range own {
 			own[i] = InsertAxes(in[base.Len()+i], 0)
 		}
-		w := a.Grouped(a.Groups(sd.SD1Config()), own).Apply(base.Bind(in), NewChance(in[base.Len()+a.Params.Len()], nil, 1))
+		w := a.Grouped(a.Groups(sd.SD1Config(), nil), own).Apply(base.Bind(in), NewChance(in[base.Len()+a.Params.Len()], nil, 1))
 		var out []*Node
 		for _, l := range few[:2] {
 			out = append(out, Sub(w.Get(l.Path+".weight"), base.Bind(in).Get(l.Path+".weight")))

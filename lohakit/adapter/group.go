@@ -25,8 +25,8 @@ type Group struct {
 // ones are computed one by one: together they would be kept, each as large as its weight, from the first use to the last.
 const jointSize = 1 << 18
 
-// Groups arranges the layers for a model's sizes, in the order of Names.
-func (a *Adapter) Groups(c sd.Config) []Group {
+// Groups arranges the layers for a model's sizes, in the order of Names. Those for which apart (may be nil) differs are not in one group.
+func (a *Adapter) Groups(c sd.Config, apart func(Layer) any) []Group {
 	layers := map[string]Layer{}
 	for _, l := range Layers(c) {
 		layers[l.Name] = l
@@ -39,6 +39,9 @@ func (a *Adapter) Groups(c sd.Config) []Group {
 		key, joint := name, m.joint() && out*in > 0
 		if joint && out*in <= jointSize {
 			key = fmt.Sprintf("%s %T %v %v %v %d %d", l.Part, m.form, m.alpha, m.compat, m.has, out, in)
+			if apart != nil {
+				key += fmt.Sprint(apart(l))
+			}
 		}
 		i, ok := at[key]
 		if !ok {

@@ -17,6 +17,7 @@ type Layer struct {
 	Name  string          // its name in files: "lora_unet_mid_block_attentions_0_proj_in"
 	Shape []int           // of the weight: [out, in], [out, in, kh, kw], or [n] for a normalisation
 	Bias  bool            // whether it has one
+	Block int             // number of its block in the UNet, as Blocks counts; -1 for those outside and for the text encoder
 }
 
 // spatial reports whether the layer is a convolution larger than 1×1, to which ConvDim applies.
@@ -66,6 +67,7 @@ func LayersOf(part checkpoint.Part, weights []sd.Shape) []Layer {
 			layers = append(layers, l)
 		}
 	}
+	enumerate(layers)
 	return layers
 }
 

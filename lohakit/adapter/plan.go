@@ -38,6 +38,9 @@ func Plan(layers []Layer, spec Spec) ([]Planned, error) {
 	if err := spec.Check(); err != nil {
 		return nil, err
 	}
+	if err := spec.checkBlocks(layers); err != nil {
+		return nil, err
+	}
 	for _, r := range spec.Rules {
 		if err := r.matchesOne(layers); err != nil {
 			return nil, err

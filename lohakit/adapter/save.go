@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -163,9 +164,20 @@ func (s Spec) networkArgs() map[string]string {
 		}
 	}
 	if s.DoRA && s.DoRAOnInput {
-		args["wd_on_out"] = "False"
+		args["wd_on_output"] = "False"
+	}
+	for key, list := range map[string]string{"block_dims": list(s.BlockDims), "block_alphas": list(s.BlockAlphas),
+		"conv_block_dims": list(s.ConvBlockDims), "conv_block_alphas": list(s.ConvBlockAlphas)} {
+		if list != "" {
+			args[key] = list
+		}
 	}
 	return args
+}
+
+// list is values as the trainers write them, "1,2,3".
+func list[T any](values []T) string {
+	return strings.ReplaceAll(strings.Trim(fmt.Sprint(values), "[]"), " ", ",")
 }
 
 func number(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }

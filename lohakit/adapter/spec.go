@@ -49,6 +49,11 @@ type Spec struct {
 	Preset string // which layers: one of Presets; "" means "full"
 	Rules  []Rule // exceptions to the above; of several that match a layer, the first counts
 
+	BlockDims       []int     // Dim of each of the UNet's blocks (see Blocks), 25 in Stable Diffusion 1.x; 0 leaves a block alone; none: Dim (kohya's block_dims)
+	BlockAlphas     []float64 // Alpha of each; none: Alpha
+	ConvBlockDims   []int     // ConvDim of each; none: ConvDim
+	ConvBlockAlphas []float64 // ConvAlpha of each; none: ConvAlpha
+
 	RSLoRA      bool // scale by Alpha/√Dim
 	DoRA        bool // train the length of every output channel's weight beside its direction; not for IA3 and Full
 	DoRAOnInput bool // of every input channel's instead, as LyCORIS before 3.0
@@ -129,6 +134,16 @@ func (s Spec) Check() error {
 			return bad(field, "%v is not a probability below 1", p)
 		}
 	}
+	for field, list := range map[string][]int{"BlockDims": s.BlockDims, "ConvBlockDims": s.ConvBlockDims} {
+		if i := slices.IndexFunc(list, func(dim int) bool { return dim < 0 }); i >= 0 {
+			return bad(field, "%d, of block %d, is negative", list[i], i).Fix("use 0 to leave a block alone")
+		}
+	}
+	for field, list := range map[string][]float64{"BlockAlphas": s.BlockAlphas, "ConvBlockAlphas": s.ConvBlockAlphas} {
+		if i := slices.IndexFunc(list, func(alpha float64) bool { return !(alpha >= 0) || math.IsInf(alpha, 0) }); i >= 0 {
+			return bad(field, "%v, of block %d, is not a finite positive number", list[i], i).Fix("use 1, or 0 for the value of the block's dim")
+		}
+	}
 	if _, ok := presets[s.preset()]; !ok {
 		return bad("Preset", "%q is not a preset", s.Preset).Fix("use one of %s", strings.Join(Presets(), ", "))
 	}
@@ -181,6 +196,9 @@ func (s Spec) forLayer(l Layer) (ls layerSpec, ok bool) {
 	ls = layerSpec{Spec: s, dim: s.Dim, alpha: s.Alpha}
 	if l.spatial() {
 		ls.dim, ls.alpha, ls.tucker = s.ConvDim, s.ConvAlpha, s.Tucker
+	}
+	if !ls.ofBlock(l) {
+		return ls, false
 	}
 	for _, r := range s.Rules {
 		if !r.matches(l) {

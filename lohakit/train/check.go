@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lohakit/notebook/lohakit/adapter"
 	"github.com/lohakit/notebook/lohakit/fault"
 	"github.com/lohakit/notebook/lohakit/sd"
 )
@@ -30,6 +31,10 @@ func (c Config) Check() error {
 		{"LR", c.LR, math.SmallestNonzeroFloat64, 1e3, "use 2e-4 (the default) or any value above 0"},
 		{"UNetLR", c.UNetLR, 0, 1e3, "use 0 (the same as LR) or a rate above 0"},
 		{"TextLR", c.TextLR, 0, 1e3, "use 0 (the same as LR) or a rate above 0"},
+		{"BlockLRZeroThreshold", c.BlockLRZeroThreshold, 0, 1e3, "use 0 (the default) or a share below those to keep"},
+		{"LoRAPlus", c.LoRAPlus, 0, 1e6, "use 0 (off), or 2 to 16"},
+		{"LoRAPlusUNet", c.LoRAPlusUNet, 0, 1e6, "use 0 (the same as LoRAPlus), or 2 to 16"},
+		{"LoRAPlusText", c.LoRAPlusText, 0, 1e6, "use 0 (the same as LoRAPlus), or 2 to 16"},
 		{"Warmup", float64(c.Warmup), 0, 1e9, "use 0 (none) or a number of steps"},
 		{"SchedulerCycles", float64(c.SchedulerCycles), 1, 1e6, "use 1 (the default)"},
 		{"SchedulerPower", c.SchedulerPower, 0, 1e3, "use 1 (the default)"},
@@ -118,6 +123,9 @@ func (c Config) checkTogether() error {
 		return bad("Devices", "%d devices do not share batches of %d evenly", c.Devices, c.BatchSize).Fix("use a divisor of BatchSize")
 	case c.MaskDir != "" && c.AlphaMask:
 		return bad("MaskDir", "is set and AlphaMask too").Fix("choose one source of masks")
+	}
+	if _, err := c.blockRates(adapter.Blocks(adapter.Layers(sd.SD1Config()))); err != nil {
+		return fault.New(fault.Invalid, "configure training", "", "%w", err).Fix(`write a share for each block, "0,0.5,1", or a curve such as "sine+.25"`)
 	}
 	if c.SampleEvery > 0 || c.SampleAtFirst {
 		if _, err := c.samples(); err != nil {

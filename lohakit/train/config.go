@@ -50,6 +50,16 @@ type Config struct {
 	MaxNorm          float64 // no layer's difference is longer than this (Frobenius norm) after a step: scale_weight_norms; 0 off; 1 is customary
 	GradAccumulation int     // batches whose gradients are averaged into one step; 1 (tool)
 
+	// How much faster or slower some of it learns. A list of shares is written "0,0.5,1", what is missing being 1, or as one of the curves
+	// cosine, sine, linear, reverse_linear and zeros, which may be raised: "sine+.25".
+	DownLRWeight         string  // shares of the UNet's rate that its blocks downwards have, from the first convolution on (see adapter.Blocks); none
+	MidLRWeight          string  // of the middle block; none
+	UpLRWeight           string  // of the blocks upwards, from the middle on; none
+	BlockLRZeroThreshold float64 // blocks whose share is not above it are not adapted; 0
+	LoRAPlus             float64 // factor on the rate of a LoRA's second factor, lora_up (LoRA+); 0 off; 16 in its paper
+	LoRAPlusUNet         float64 // of the UNet's part; 0 stands for LoRAPlus
+	LoRAPlusText         float64 // of the text encoder's part; 0 stands for LoRAPlus
+
 	// How long, on what.
 	Steps             int     // optimizer steps in all; 6000 (card: where it judges characters); 0 counts Epochs
 	Epochs            int     // passes over the dataset when Steps is 0; 1 (tool)

@@ -58,10 +58,17 @@ type network struct {
 }
 
 func newNetwork(m *sd.Model, a *adapter.Adapter, cfg Config) *network {
-	n := &network{model: m.Config, words: len(a.Embeddings), unet: namesOf(m.UNet), text: namesOf(m.Text), adapter: a, groups: a.Groups(m.Config), cfg: cfg,
+	n := &network{model: m.Config, words: len(a.Embeddings), unet: namesOf(m.UNet), text: namesOf(m.Text), adapter: a, cfg: cfg,
 		compiled: map[string]bool{}}
 	n.model.Text.Extra = sd.NewLexicon(a.Embeddings...).Rows()
-	n.slots = slotsOf(n.groups, a)
+	all := adapter.Layers(m.Config)
+	rates, _ := cfg.blockRates(adapter.Blocks(all)) // Check has read them
+	layers := map[string]adapter.Layer{}
+	for _, l := range all {
+		layers[l.Name] = l
+	}
+	n.groups = a.Groups(m.Config, func(l adapter.Layer) any { return cfg.rateFactor(rates, l, "") })
+	n.slots = slotsOf(n.groups, a, func(layer, suffix string) float64 { return cfg.rateFactor(rates, layers[layer], suffix) })
 	n.gradients = xla.CompileOn(cfg.Devices, "training step", n.gradientGraph)
 	n.sum = xla.Compile("sum of gradients", sumGraph)
 	n.loss = xla.Compile("validation loss", n.lossGraph)
@@ -121,6 +128,8 @@ var (
 func sharedGraphs(m *sd.Model, a *adapter.Adapter, cfg Config) *graphs {
 	key := fmt.Sprintf("%+v|%+v|%v %v|%+v|%d %d %v %v|%+v", m.Config, cfg.Spec, cfg.UNetOnly, cfg.TextOnly, cfg.loss(), cfg.ClipSkip, cfg.Devices,
 		cfg.MixedBF16, cfg.GradCheckpointing, cfg.Embeddings)
+	key += fmt.Sprintf("|%q %q %q %v|%v %v %v", cfg.DownLRWeight, cfg.MidLRWeight, cfg.UpLRWeight, cfg.BlockLRZeroThreshold, cfg.LoRAPlus, cfg.LoRAPlusUNet,
+		cfg.LoRAPlusText)
 	n := networks.get(key, func() *network { return newNetwork(m, a, cfg) })
 	key += fmt.Sprintf("|%T%+v|%v %v", cfg.optimizer(), cfg.optimizer(), cfg.MaxGradNorm, cfg.MaxNorm)
 	return allGraphs.get(key, func() *graphs { return newGraphs(n, cfg) })
@@ -234,6 +243,9 @@ func updateGraph(n *network, optimizer Optimizer, cfg Config, in []*Node) []*Nod
 	perSlot := make([]*Node, len(params))
 	for i, s := range n.slots {
 		perSlot[i] = rates[s.rate]
+		if s.share != 1 {
+			perSlot[i] = MulScalar(perSlot[i], s.share)
+		}
 	}
 	newParams, newState := optimizer.Step(params, grads, state, perSlot, step)
 	if cfg.MaxNorm > 0 {

@@ -198,7 +198,7 @@ func (in *Imported) read(options map[string]any) error {
 			in.note("%s is trained together with a LoRA here", in.word.Name)
 		}
 	}
-	if !in.lycoris && c.ConvDim > 0 { // the layers that networks.lora then adds
+	if !in.lycoris && (c.ConvDim > 0 || c.ConvBlockDims != nil) { // the layers that networks.lora then adds
 		c.Kind, c.Preset = adapter.LoCon, "lycoris-0.1.2"
 	}
 	return nil

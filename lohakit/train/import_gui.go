@@ -35,6 +35,13 @@ var guiNetworkArgs = map[string]string{"LyCORIS_preset": "preset", "conv_dim": "
 	"rank_dropout_scale": "rank_dropout_scale", "module_dropout": "module_dropout", "train_norm": "train_norm", "use_scalar": "use_scalar",
 	"bypass_mode": "bypass_mode", "constrain": "constraint", "rescaled": "rescaled", "unit": "block_size"}
 
+// guiKohyaArgs are the fields that it hands on to networks.lora, under these names.
+var guiKohyaArgs = []string{"down_lr_weight", "mid_lr_weight", "up_lr_weight", "block_lr_zero_threshold", "block_dims", "block_alphas",
+	"conv_block_dims", "conv_block_alphas", "rank_dropout", "module_dropout"}
+
+// guiLoRAPlus are the fields that it hands on to any network.
+var guiLoRAPlus = []string{"loraplus_lr_ratio", "loraplus_unet_lr_ratio", "loraplus_text_encoder_lr_ratio"}
+
 // otherModels are how the GUI's fields for other base models begin. They hold values whether or not they are used.
 var otherModels = []string{"sdxl", "flux", "sd3_", "hunyuan_", "anima_", "lumina_", "t5xxl", "clip_"}
 
@@ -77,9 +84,13 @@ func gui(fields map[string]any) (map[string]any, error) {
 				args[to] = v
 			}
 		}
-	} else if kind == "Kohya LoCon" {
-		args["conv_dim"], args["conv_alpha"] = fields["conv_dim"], fields["conv_alpha"]
+	} else {
+		if kind == "Kohya LoCon" {
+			args["conv_dim"], args["conv_alpha"] = fields["conv_dim"], fields["conv_alpha"]
+		}
+		handOn(guiKohyaArgs, options, fields, args)
 	}
+	handOn(guiLoRAPlus, options, fields, args)
 	if percent, err := number(fields["lr_warmup"]); err == nil && percent > 0 {
 		options["lr_warmup_steps"] = percent / 100
 	}
@@ -90,6 +101,16 @@ func gui(fields map[string]any) (map[string]any, error) {
 	}
 	extra, _ := fields["additional_parameters"].(string)
 	return options, commandLine(extra, options)
+}
+
+// handOn moves the fields that say something from the options to the network's arguments.
+func handOn(names []string, options, fields, args map[string]any) {
+	for _, name := range names {
+		delete(options, name)
+		if v := fields[name]; set(v) && fmt.Sprint(v) != "0" {
+			args[name] = v
+		}
+	}
 }
 
 // commandLine reads options as they are typed after the trainer's name, --name value, --name=value or --flag, which count over what is in

@@ -18,6 +18,18 @@ func networkModule(in *Imported, v any) error {
 	return fmt.Errorf("%v is not handled; lycoris.kohya and networks.lora are", v)
 }
 
+// networkDropout is what LyCORIS takes too, and does nothing with except in its bypass mode.
+func networkDropout(in *Imported, v any) error {
+	p, err := number(v)
+	switch {
+	case err == nil && in.lycoris && p > 0:
+		in.note("network_dropout %v has no effect in LyCORIS, and is not used", v)
+	case err == nil && !in.lycoris:
+		in.Config.NeuronDropout = p
+	}
+	return err
+}
+
 // networkArgs reads LyCORIS' settings. Where they are silent on convolutions, these follow the linear layers.
 func networkArgs(in *Imported, v any) error {
 	args, err := pairs(v)
@@ -31,7 +43,18 @@ func networkArgs(in *Imported, v any) error {
 	}
 	preset := ""
 	maps.DeleteFunc(args, func(_, value string) bool { return value == "" || value == "None" || value == "<nil>" })
-	numbers := map[string]*float64{"conv_alpha": &c.ConvAlpha, "rank_dropout": &c.RankDropout, "module_dropout": &c.ModuleDropout}
+	numbers := map[string]*float64{"conv_alpha": &c.ConvAlpha, "rank_dropout": &c.RankDropout, "module_dropout": &c.ModuleDropout,
+		"loraplus_lr_ratio": &c.LoRAPlus, "loraplus_unet_lr_ratio": &c.LoRAPlusUNet, "loraplus_text_encoder_lr_ratio": &c.LoRAPlusText}
+	own := map[string]func(value string) error{ // of networks.lora
+		"block_lr_zero_threshold": func(value string) (err error) { c.BlockLRZeroThreshold, err = number(value); return err },
+		"block_dims":              func(value string) error { return values(&c.BlockDims, value) },
+		"block_alphas":            func(value string) error { return values(&c.BlockAlphas, value) },
+		"conv_block_dims":         func(value string) error { return values(&c.ConvBlockDims, value) },
+		"conv_block_alphas":       func(value string) error { return values(&c.ConvBlockAlphas, value) },
+		"down_lr_weight":          func(value string) error { c.DownLRWeight = value; return nil },
+		"mid_lr_weight":           func(value string) error { c.MidLRWeight = value; return nil },
+		"up_lr_weight":            func(value string) error { c.UpLRWeight = value; return nil },
+	}
 	wholes := map[string]*int{"conv_dim": &c.ConvDim, "factor": &c.Factor}
 	flags := map[string]*bool{"use_tucker": &c.Tucker, "use_cp": &c.Tucker, "use_conv_cp": &c.Tucker, "dora_wd": &c.DoRA,
 		"rs_lora": &c.RSLoRA, "decompose_both": &c.DecomposeBoth, "full_matrix": &c.FullMatrix, "train_norm": &c.TrainNorm,
@@ -60,15 +83,26 @@ func networkArgs(in *Imported, v any) error {
 			}
 		case flags[key] != nil:
 			*flags[key] = strings.EqualFold(value, "true") || value == "1"
+		case own[key] != nil && !in.lycoris:
+			if err := own[key](value); err != nil {
+				return fmt.Errorf("%s: %w", key, err)
+			}
 		case key == "disable_conv_cp":
 			c.Tucker = !strings.EqualFold(value, "true")
-		case key == "wd_on_out":
+		case key == "wd_on_out", key == "wd_on_output":
 			c.DoRAOnInput = !strings.EqualFold(value, "true")
 		default:
 			in.note("network_args %s is not known, %q is not used", key, value)
 		}
 	}
 	c.Factor = max(0, c.Factor)
+	c.RankDropoutBySample = !in.lycoris && c.RankDropout > 0
+	if c.BlockDims == nil && c.DownLRWeight+c.MidLRWeight+c.UpLRWeight == "" { // without which kohya's trainer does not read the others
+		c.BlockAlphas, c.ConvBlockDims = nil, nil
+	}
+	if c.ConvBlockDims == nil {
+		c.ConvBlockAlphas = nil
+	}
 	if preset != "" { // which says more than a name, and of what the others have settled
 		c.Spec, err = adapter.ReadPreset(preset, c.Spec)
 	}

@@ -223,6 +223,30 @@ network_train_unet_only = false
 	}
 }
 
+// networks.lora's dropout and options by block are taken over; LyCORIS has no neuron dropout, and drops the rows of a difference.
+func TestImportNetworkArguments(t *testing.T) {
+	const args = "network_dropout = 0.1\nnetwork_args = [\"rank_dropout=0.2\", \"module_dropout=0.3\", \"loraplus_lr_ratio=16\""
+	in, err := parseImport([]byte("network_module = \"networks.lora\"\n" + args + ", \"down_lr_weight=cosine+.1\", \"block_dims=" +
+		strings.TrimSuffix(strings.Repeat("3,", 25), ",") + "\"]"))
+	c := in.Config
+	if err != nil || len(in.Notes) > 0 || c.NeuronDropout != 0.1 || c.RankDropout != 0.2 || !c.RankDropoutBySample || c.ModuleDropout != 0.3 ||
+		c.DownLRWeight != "cosine+.1" || len(c.BlockDims) != 25 || c.LoRAPlus != 16 {
+		t.Errorf("%s, notes %q, %v", c.Name(), in.Notes, err)
+	}
+	in, err = parseImport([]byte("network_module = \"lycoris.kohya\"\n" + args + ", \"down_lr_weight=cosine\"]"))
+	c = in.Config
+	if err != nil || c.NeuronDropout != 0 || c.RankDropout != 0.2 || c.RankDropoutBySample || c.ModuleDropout != 0.3 || c.LoRAPlus != 16 ||
+		c.DownLRWeight != "" || len(in.Notes) != 2 {
+		t.Errorf("%s, notes %q, %v", c.Name(), in.Notes, err)
+	}
+	in, err = parseImport([]byte(`{"LoRA_type": "Standard", "up_lr_weight": "sine", "mid_lr_weight": "", "rank_dropout": 0.1, "network_dropout": 0.2, "loraplus_unet_lr_ratio": 4,
+		"block_lr_zero_threshold": "0.05"}`))
+	c = in.Config
+	if err != nil || c.UpLRWeight != "sine" || !c.RankDropoutBySample || c.NeuronDropout != 0.2 || c.LoRAPlusUNet != 4 || c.BlockLRZeroThreshold != 0.05 || len(in.Notes) > 0 {
+		t.Errorf("%s, notes %q, %v", c.Name(), in.Notes, err)
+	}
+}
+
 func TestImportGUI(t *testing.T) {
 	in, err := parseImport([]byte(`{"LoRA_type": "LyCORIS/LoHa", "LyCORIS_preset": "full", "network_dim": 4, "network_alpha": 2, "conv_dim": 2,
 		"conv_alpha": "1", "learning_rate": "1e-4", "max_train_steps": "2000", "lr_warmup": 10, "lr_scheduler": "constant_with_warmup",

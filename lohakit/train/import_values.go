@@ -75,6 +75,21 @@ func number(v any) (float64, error) {
 	return 0, fmt.Errorf("%v is not a number", v)
 }
 
+// values reads numbers separated by commas.
+func values[T int | float64](to *[]T, text string) error {
+	for _, word := range strings.Split(text, ",") {
+		n, err := number(word)
+		if err == nil && n != float64(T(n)) {
+			err = fmt.Errorf("%q is not a whole number", word)
+		}
+		if err != nil {
+			return err
+		}
+		*to = append(*to, T(n))
+	}
+	return nil
+}
+
 // pairs reads "k=v" settings: a list, one line of text, or an object.
 func pairs(v any) (map[string]string, error) {
 	out := map[string]string{}

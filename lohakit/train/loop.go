@@ -50,12 +50,9 @@ func New(model *sd.Model, data *dataset.Set, cfg Config) (*Run, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	spec := cfg.Spec
-	if cfg.UNetOnly {
-		spec.Rules = append([]adapter.Rule{{Match: "lora_te_*", Skip: true}}, spec.Rules...)
-	}
-	if cfg.TextOnly {
-		spec.Rules = append([]adapter.Rule{{Match: "lora_unet_*", Skip: true}}, spec.Rules...)
+	spec, err := cfg.plannedSpec(adapter.Layers(model.Config))
+	if err != nil {
+		return nil, err
 	}
 	a, err := adapter.New(model, spec, cfg.Seed)
 	if err != nil {

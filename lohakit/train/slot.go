@@ -16,14 +16,16 @@ import (
 // slot is a stacked tensor of trained parameters: those of several layers, of one shape.
 type slot struct {
 	names []string
-	rate  int // of Config.rates
+	rate  int     // of Config.rates
+	share float64 // of that rate
 }
 
-// slotsOf lists the slots of an adapter's groups, in the order that adapter.Grouped takes them, and those of its embeddings.
-func slotsOf(groups []adapter.Group, a *adapter.Adapter) (list []slot) {
+// slotsOf lists the slots of an adapter's groups, in the order that adapter.Grouped takes them, and those of its embeddings. share is a
+// tensor's of its part's learning rate, the same for all layers of a group.
+func slotsOf(groups []adapter.Group, a *adapter.Adapter, share func(layer, suffix string) float64) (list []slot) {
 	for _, g := range groups {
 		for _, suffix := range g.Suffixes {
-			s := slot{}
+			s := slot{share: share(g.Layers[0], suffix)}
 			if g.Part == checkpoint.Text {
 				s.rate = 1
 			}
@@ -34,7 +36,7 @@ func slotsOf(groups []adapter.Group, a *adapter.Adapter) (list []slot) {
 		}
 	}
 	for i, e := range a.Embeddings {
-		list = append(list, slot{[]string{e.Key()}, firstWord + i})
+		list = append(list, slot{[]string{e.Key()}, firstWord + i, 1})
 	}
 	return list
 }

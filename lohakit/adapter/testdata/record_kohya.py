@@ -1,11 +1,12 @@
 """Records kohya's networks.lora into kohya.safetensors and kohya.json: dropout, and options by block.
 
-sd-scripts is no package of a registry: the folder of a clone at commit 48d368f is read from $SD_SCRIPTS (docker/steps/reference.sh makes
-.sd-scripts). What the module imports for other purposes is not there, and is replaced by empty stand-ins.
+sd-scripts is no package of a registry: the folder of a clone at commit 48d368f is read from $SD_SCRIPTS, or from
+.sd-scripts, which docker/steps/reference.sh makes. What the module imports for other purposes is not there, and is replaced by empty stand-ins.
 
 kohya.safetensors: for layers of every sort one LoRAModule in training, with the three kinds of dropout: its weights and input, the random
   numbers it drew (the mask of F.dropout as 0 and 1, torch.rand of the other kinds), its output and gradients for a random projection.
-kohya.json: get_block_index of all layers of Stable Diffusion 1.5; get_block_lr_weight of settings as they are written in network_args.
+kohya.json: get_block_index of all layers of Stable Diffusion 1.5; rates by block of settings as they are written in network_args; dim and alpha of
+  the modules that create_network makes with dims and alphas by block.
 """
 
 import gzip
@@ -86,6 +87,55 @@ def dropout():
     save_file({k: v.detach().clone().contiguous() for k, v in out.items()}, HERE / "kohya.safetensors", {k: str(v) for k, v in P.items()})
 
 
+def unet():
+    """The modules of Stable Diffusion 1.5's UNet that networks.lora looks for, of one channel."""
+
+    def module(kind, **children):
+        m = type(kind, (torch.nn.Module,), {})()
+        for name, child in children.items():
+            m.add_module(name.strip("_"), child)
+        return m
+
+    def many(*modules):
+        return torch.nn.ModuleList(modules)
+
+    def linear():
+        return torch.nn.Linear(1, 1)
+
+    def conv(side):
+        return torch.nn.Conv2d(1, 1, side)
+
+    def transformer():
+        def attention():
+            return module("CrossAttention", to_q=linear(), to_k=linear(), to_v=linear(), to_out=many(linear()))
+
+        forward = module("FeedForward", net=many(module("GEGLU", proj=linear()), torch.nn.Identity(), linear()))
+        block = module("BasicTransformerBlock", attn1=attention(), attn2=attention(), ff=forward)
+        return module("Transformer2DModel", proj_in=conv(1), transformer_blocks=many(block), proj_out=conv(1))
+
+    def resnet(shortcut):
+        m = module("ResnetBlock2D", conv1=conv(3), time_emb_proj=linear(), conv2=conv(3))
+        if shortcut:
+            m.conv_shortcut = conv(1)
+        return m
+
+    def level(attention, shortcuts, **sampler):
+        parts = dict(resnets=many(*map(resnet, shortcuts)), **sampler)
+        if attention:
+            parts["attentions"] = many(*(transformer() for _ in shortcuts))
+        return module("Level", **parts)
+
+    def down():
+        return dict(downsamplers=many(module("Downsample2D", conv=conv(3))))
+
+    def up():
+        return dict(upsamplers=many(module("Upsample2D", conv=conv(3))))
+
+    return module("UNet", down_blocks=many(level(True, [0, 0], **down()), level(True, [1, 0], **down()), level(True, [1, 0], **down()), level(False, [0, 0])),
+                  mid_block=module("Mid", resnets=many(resnet(0), resnet(0)), attentions=many(transformer())),
+                  up_blocks=many(level(False, [1, 1, 1], **up()), level(True, [1, 1, 1], **up()), level(True, [1, 1, 1], **up()), level(True, [1, 1, 1])))
+
+
 def blocks():
     with gzip.open(HERE / "modules_sd15.tsv.gz", "rt") as f:
         names = [w for line in f for w in line.split("\t") if w.startswith("lora_unet_")]
@@ -97,7 +147,16 @@ def blocks():
         dict(down_lr_weight=",".join(["0.5"] * 14), up_lr_weight="cosine"), dict(up_lr_weight="linear", block_lr_zero_threshold="0.5"),
     ]
     weights = [[s, lora.parse_block_lr_kwargs(False, s)] for s in settings]
-    (HERE / "kohya.json").write_text(json.dumps({"index": {n: lora.get_block_index(n) for n in names}, "weights": weights}, indent=1) + "\n")
+    options = dict(block_dims=[i % 5 for i in range(25)], block_alphas=[1 + i / 4 for i in range(25)],
+                   conv_block_dims=[(i + 2) % 7 for i in range(25)], conv_block_alphas=[i / 2 + 0.5 for i in range(25)])
+    network = lora.create_network(1.0, 4, 1.0, None, torch.nn.Module(), unet(), **{k: ",".join(map(str, v)) for k, v in options.items()})
+    out = {
+        "index": {n: lora.get_block_index(n) for n in names},
+        "weights": [{"args": s, "rates": rates} for s, rates in weights],
+        "options": options,
+        "dims": {m.lora_name: [m.lora_dim, m.alpha.item()] for m in network.unet_loras},
+    }
+    (HERE / "kohya.json").write_text("{" + ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in out.items()) + "}\n")
 
 
 dropout()
