@@ -2,6 +2,7 @@ package lohakit_test
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/lohakit/notebook/lohakit"
 )
@@ -33,6 +34,36 @@ func Example() {
 	// miniature: UNet 5.6 M parameters (32, 64, 96, 96 channels), text encoder 366 k (3 layers of 96), 16 latent channels, predicts v
 	// 16 images in 1 folder, 160 samples per epoch, 1 bucket
 	// miniature: loha 8/4, 878 k parameters in 300 modules; step 0 of 120 (LR=0.002 Steps=120 Resolution=64)
+}
+
+// Pivotal tuning: the character's name, which the captions have, becomes a word of its own, trained with the adapter. Save writes it to
+// embeddings/Tilty.safetensors beside the adapter, where web UIs look for it; LoadEmbedding and WithEmbedding take it back.
+func ExamplePlaceholder() {
+	base, err := lohakit.Open("miniature")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	data, err := lohakit.Load("../notebooks/data/Tilty")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	c := lohakit.Defaults()
+	c.Resolution, c.Steps, c.LR = 64, 120, 2e-3
+	c.Embeddings = []lohakit.Placeholder{{Name: "Tilty", Vectors: 2, Init: "girl"}, {Name: "<her-hat>"}}
+	run, err := base.Train(data, c)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(strings.Join(run.Warnings, "\n"))
+	c.Embeddings = []lohakit.Placeholder{{Name: "girl"}}
+	_, err = base.Train(data, c)
+	fmt.Println(err)
+	// Output:
+	// no caption has the word "<her-hat>": its embedding learns nothing; add it to the captions, or set Prefix to "<her-hat>,"
+	// name embedding girl: it is a token of the vocabulary already; use a made-up word such as "my-tilty" or "<tilty>"
 }
 
 // What a dataset holds, what a training will make of it, and tags edited in bulk. In a notebook the plan is a table, an edit shows the

@@ -6,8 +6,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomlx/gomlx/pkg/core/tensors"
+
 	"github.com/lohakit/notebook/lohakit"
 	"github.com/lohakit/notebook/lohakit/fault"
+	"github.com/lohakit/notebook/lohakit/sd"
 	"github.com/lohakit/notebook/lohakit/world"
 )
 
@@ -70,6 +73,11 @@ func TestMistakes(t *testing.T) {
 		}, fault.Invalid, []string{"LR", "-0.0002"}},
 		{"loss before a step", func() error { _, err := run.Loss(); return err }, fault.NotExist, []string{"call Step first"}},
 		{"no steps", func() error { return run.Step(0) }, fault.Invalid, []string{"use 1 or more"}},
+		{"model as embedding", func() error { _, err := lohakit.LoadEmbedding(path); return err }, fault.Unsupported, []string{"miniature.safetensors", "tensors"}},
+		{"embedding of another width", func() error {
+			_, err := base.WithEmbedding(sd.Embedding{Name: "tilty", Rows: tensors.FromFlatDataAndDimensions(make([]float32, 768), 1, 768)})
+			return err
+		}, fault.Unsupported, []string{"tilty", "768", "96"}},
 		{"adapter that is a model", func() error { _, err := lohakit.LoadAdapter(path); return err }, fault.Unsupported, []string{"miniature.safetensors"}},
 	} {
 		t.Run(c.mistake, func(t *testing.T) {

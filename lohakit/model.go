@@ -69,7 +69,7 @@ func (m *Model) String() string {
 		text += fmt.Sprintf(" + %s at %g", a.Adapter.Spec.Kind, a.UNet)
 	}
 	for _, e := range m.Embeddings {
-		text += fmt.Sprintf(" + %s (%d vectors)", e.Name, e.Vectors())
+		text += " + " + e.String()
 	}
 	return text
 }

@@ -65,7 +65,7 @@ func (r *Run) plan() string {
 func (r *Run) String() string {
 	words := ""
 	for _, e := range r.Adapter.Embeddings {
-		words += fmt.Sprintf(" and %s (%d vectors)", e.Name, e.Vectors())
+		words += " and " + e.String()
 	}
 	return fmt.Sprintf("%s: %s %d/%d, %s parameters in %d modules%s; step %d of %d (%s)", r.base.Name,
 		r.Config.Kind, r.Config.Dim, r.Config.ConvDim, count(r.Adapter.Size()), len(r.Adapter.Names()), words, r.Done(), r.Total(), r.Config.Name())

@@ -1,6 +1,7 @@
 package sd
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"unicode"
@@ -57,6 +58,14 @@ func (m *Model) NewEmbedding(name, init string, vectors int, seed uint64) (Embed
 	}
 	e.Rows = tensors.FromFlatDataAndDimensions(values, n, c.Width)
 	return e, nil
+}
+
+// String describes the embedding as "tilty (3 vectors)".
+func (e Embedding) String() string {
+	if e.Vectors() == 1 {
+		return e.Name + " (1 vector)"
+	}
+	return fmt.Sprintf("%s (%d vectors)", e.Name, e.Vectors())
 }
 
 // Fits returns a fault that names both widths if the embedding belongs to another text encoder than c's.

@@ -31,7 +31,7 @@ func (c Config) checkEmbeddings() error {
 		}
 		name := strings.ToLower(p.Name)
 		if err := sd.CheckEmbeddingName(p.Name); err != nil {
-			return bad("Name", "%w", err)
+			return err
 		}
 		switch {
 		case slices.Contains(names, name):
@@ -93,7 +93,7 @@ func (r *Run) unused() (warnings []string) {
 			return slices.ContainsFunc(word.Encode(r.Data.Subsets[item.Subset].Captions.Plain(item.Caption)), word.Knows)
 		}) {
 			warnings = append(warnings, fmt.Sprintf("no caption has the word %q: its embedding learns nothing; add it to the captions, or set Prefix to %q",
-				e.Name, e.Name+", "))
+				e.Name, e.Name+","))
 		}
 	}
 	return warnings

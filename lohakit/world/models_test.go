@@ -8,9 +8,11 @@ import (
 	"testing"
 
 	"github.com/lohakit/notebook/lohakit/checkpoint"
+	"github.com/lohakit/notebook/lohakit/dataset"
 	"github.com/lohakit/notebook/lohakit/fault"
 	"github.com/lohakit/notebook/lohakit/merge"
 	"github.com/lohakit/notebook/lohakit/sd"
+	"github.com/lohakit/notebook/lohakit/train"
 	"github.com/lohakit/notebook/lohakit/world"
 )
 
@@ -126,6 +128,31 @@ func TestSourcesFollowPrompts(t *testing.T) {
 	for _, q := range []world.Question{world.AskHair, world.AskGarment, world.AskCloth, world.AskPlace, world.AskStyle} {
 		if _, high := r.Accuracy(q).Interval(); high < 0.8 {
 			t.Errorf("%s: %s, which is below 0.8", q, r.Accuracy(q))
+		}
+	}
+}
+
+// A lesson's word can be a placeholder: it is none of the vocabulary's, and the pictures' captions have it.
+func TestPivotalLesson(t *testing.T) {
+	m, err := sd.Open(find(t, "miniature"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range world.Names {
+		l, dir := world.CharacterLesson(name), t.TempDir()
+		if _, err := world.WriteDataset(dir, world.Options{Folders: l.Folders}); err != nil {
+			t.Fatal(err)
+		}
+		data, err := dataset.Load(dir, dataset.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		run, err := train.New(m, data, l.Pivotal(world.FirstAdapter()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e := run.Adapter.Embeddings[0]; e.String() != name+" (1 vector)" || len(run.Warnings) > 0 {
+			t.Errorf("%s, warnings %q", e, run.Warnings)
 		}
 	}
 }

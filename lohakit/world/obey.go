@@ -100,43 +100,67 @@ func (l Lesson) prompt(i int) string {
 	return fmt.Sprintf("1girl, solo, %s hair, %s, smile, upper body, %s, %s", HairColors[i%len(HairColors)], HairStyles[i%len(HairStyles)], place, l.Word)
 }
 
+// Pivotal is c with the lesson's word as a placeholder, one vector that begins as that of "girl": the word then means what its vector is
+// taught, and not what CLIP's pieces of it meant before.
+func (l Lesson) Pivotal(c train.Config) train.Config {
+	c.Embeddings = []train.Placeholder{{Name: l.Word, Vectors: 1, Init: "girl"}}
+	return c
+}
+
 // Learns trains FirstAdapter on the lesson's pictures, and returns the share of n images of its word that show what it taught, before and
 // after.
 func (e *Examiner) Learns(ctx context.Context, m *sd.Model, l Lesson, n int) (before, after Share, err error) {
+	c := FirstAdapter()
+	shares, err := e.Course(ctx, m, l, c, n, 0, c.Steps)
+	if err != nil {
+		return before, after, err
+	}
+	return shares[0], shares[1], nil
+}
+
+// Course trains by c on the lesson's pictures, and returns the share of n images of its word that show what it taught after each of the
+// given numbers of steps, which must rise.
+func (e *Examiner) Course(ctx context.Context, m *sd.Model, l Lesson, c train.Config, n int, steps ...int) ([]Share, error) {
 	dir, err := os.MkdirTemp("", "lesson")
 	if err != nil {
-		return before, after, fault.New(fault.IO, "learn", l.Word, "%w", err)
+		return nil, fault.New(fault.IO, "learn", l.Word, "%w", err)
 	}
 	defer os.RemoveAll(dir)
 	if _, err := WriteDataset(dir, Options{Folders: l.Folders}); err != nil {
-		return before, after, err
+		return nil, err
 	}
 	data, err := dataset.Load(dir, dataset.Options{})
 	if err != nil {
-		return before, after, err
+		return nil, err
 	}
-	run, err := train.New(m, data, FirstAdapter())
+	run, err := train.New(m, data, c)
 	if err != nil {
-		return before, after, err
+		return nil, err
 	}
 	var options []sample.Options
 	for i := range n {
 		options = append(options, sample.Options{Prompt: l.prompt(i), CFG: Guidance, Seed: int64(i)})
 	}
-	score := func(adapters []sample.Applied) (Share, error) {
+	var shares []Share
+	for _, step := range steps {
+		if step > run.Done() {
+			if err := run.Step(ctx, step-run.Done(), nil); err != nil {
+				return nil, err
+			}
+		}
+		var adapters []sample.Applied
+		if step > 0 {
+			adapters = append(adapters, sample.At(run.Adapter, 1))
+		}
 		images, err := sample.Images(ctx, m, adapters, options...)
 		if err != nil {
-			return Share{}, err
+			return nil, err
 		}
 		verdicts, err := e.Look(images...)
-		return Agree(verdicts, l.question, l.answer), err
+		if err != nil {
+			return nil, err
+		}
+		shares = append(shares, Agree(verdicts, l.question, l.answer))
 	}
-	if before, err = score(nil); err != nil {
-		return before, after, err
-	}
-	if err = run.Step(ctx, run.Total(), nil); err != nil {
-		return before, after, err
-	}
-	after, err = score([]sample.Applied{sample.At(run.Adapter, 1)})
-	return before, after, err
+	return shares, nil
 }
