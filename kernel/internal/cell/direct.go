@@ -301,6 +301,9 @@ func (d director) selector(e *ast.SelectorExpr) *direct.Node {
 	}
 	switch sel.Kind() {
 	case types.MethodVal:
+		if pkg := sel.Obj().Pkg(); pkg != nil && locating[pkg.Path()] {
+			d.no()
+		}
 		return &direct.Node{Op: direct.Method, Text: sel.Obj().Name(), Args: []*direct.Node{x}}
 	case types.FieldVal:
 		t := sel.Recv()

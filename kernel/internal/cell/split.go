@@ -167,6 +167,23 @@ func list(src string, last item) (commas []int) {
 	return commas
 }
 
+// openComment returns the offset of a comment that src does not end, -1 without one. What is outside the statements no parser sees.
+func openComment(src string) (at int) {
+	fset := token.NewFileSet()
+	file := fset.AddFile("", -1, len(src))
+	var s scanner.Scanner
+	at = -1
+	s.Init(file, []byte(src), func(pos token.Position, message string) {
+		if message == "comment not terminated" {
+			at = pos.Offset
+		}
+	}, 0)
+	for tok := token.ILLEGAL; tok != token.EOF; {
+		_, tok, _ = s.Scan()
+	}
+	return at
+}
+
 // source is a parsed cell. Positions of both syntax trees translate to the cell's own through place.
 type source struct {
 	name   string // "Cell[3]"
@@ -186,6 +203,9 @@ const (
 // parse reads a cell. What it cannot read is returned as problems with the cell's own positions.
 func parse(fset *token.FileSet, name, text string) (*source, []Problem) {
 	s := &source{name: name, text: text, items: split(text)}
+	if at := openComment(text); at >= 0 {
+		return s, []Problem{s.problemAt(at, "comment not terminated")}
+	}
 	commas := []int(nil)
 	if n := len(s.items); n > 0 && s.items[n-1].kind == token.ILLEGAL {
 		commas = list(text, s.items[n-1])

@@ -7,12 +7,15 @@ import (
 	"strings"
 )
 
+// locating are the packages whose functions ask where they are called from. Only compiled cells have lines that the runtime knows.
+var locating = map[string]bool{"log": true, "log/slog": true, "runtime": true, "runtime/debug": true}
+
 // WorkerTable returns the Go file that gives the worker its table of package functions, variables and types, and their
 // names, one a line.
 func (t *Toolchain) WorkerTable(packages []string) (source, names string, err error) {
 	var imports, entries, list strings.Builder
 	for i, path := range slices.Compact(slices.Sorted(slices.Values(packages))) {
-		if path == "unsafe" || path == "syscall" || strings.Contains(path, "/internal/") {
+		if path == "unsafe" || path == "syscall" || locating[path] || strings.Contains(path, "/internal/") {
 			continue
 		}
 		pkg, err := t.Import(path)
