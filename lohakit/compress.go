@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"slices"
 
 	"github.com/lohakit/notebook/lohakit/adapter"
 	"github.com/lohakit/notebook/lohakit/chart"
@@ -181,11 +180,11 @@ func (m *Model) Merged() (*Model, error) {
 			return nil, err
 		}
 	}
-	words := slices.Clone(m.Embeddings)
+	var words []sd.Embedding
 	for _, a := range m.Adapters {
-		words = append(slices.Clone(a.Adapter.Embeddings), words...)
+		words = append(words, a.Adapter.Embeddings...)
 	}
-	return &Model{Model: base, Name: m.Name + "-merged", Embeddings: words}, nil
+	return &Model{Model: base, Name: m.Name + "-merged", Embeddings: sd.JoinEmbeddings(words, m.Embeddings)}, nil
 }
 
 // shared is the same weights in a list of their own, in which they can be replaced.

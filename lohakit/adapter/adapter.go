@@ -118,6 +118,9 @@ func (a *Adapter) String() string {
 		dims += "/" + strconv.Itoa(a.Spec.ConvDim)
 	}
 	text := fmt.Sprintf("%s %s, alpha %s, %d parameters in %d layers", a.Spec.Kind, dims, number(alpha), a.Size(), len(a.order))
+	for _, e := range a.Embeddings {
+		text += "; brings " + e.String()
+	}
 	if r, err := a.DetectUntrainedCores(); err == nil && r.Suspect {
 		text += "; LyCORIS before October 2023 trained it with hada_t1 for both products: Repair makes it do everywhere what it was trained to do"
 	}

@@ -23,7 +23,7 @@ type Weighted struct {
 // Adapters merges adapters of any kinds for m into one that does at strength 1 what they do one after another, exactly but for the rounding
 // to dtype (F16 unless set). A layer that all change by products of small rank, as LoRA, LoCon and LoHa do, becomes a LoCon whose rank is the
 // sum of theirs (dim, or for LoHa dim²), as long as that is smaller than the layer; any other becomes its full difference. Normalisations
-// and biases are merged too.
+// and biases are merged too, and embeddings put together.
 func Adapters(m *sd.Model, dtype checkpoint.DType, report spectrum.Progress, list ...Weighted) (*adapter.Adapter, error) {
 	if len(list) == 0 {
 		return nil, fault.New(fault.Invalid, "merge adapters", "", "there are none").Fix("give one or more")
@@ -67,7 +67,14 @@ func Adapters(m *sd.Model, dtype checkpoint.DType, report spectrum.Progress, lis
 			}
 		}
 	}
-	return adapter.FromTensors("merge adapters", out, nil)
+	merged, err := adapter.FromTensors("merge adapters", out, nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range list {
+		merged.Embeddings = sd.JoinEmbeddings(merged.Embeddings, w.Adapter.Embeddings)
+	}
+	return merged, nil
 }
 
 // keyOf is the name in files of the layer at a diffusers path.

@@ -65,6 +65,7 @@ func TestAdaptersDoWhatTheyDoTogether(t *testing.T) {
 		for i, spec := range specs {
 			list = append(list, Weighted{trained(t, m, spec, uint64(i+1)), []float64{0.7, -0.4, 1.2}[i]})
 		}
+		list[0].Adapter.Embeddings = []sd.Embedding{{Name: "tilty", Rows: tensors.FromFlatDataAndDimensions(make([]float32, 16), 2, 8)}}
 		merged, err := Adapters(m, checkpoint.F32, nil, list...)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -76,6 +77,9 @@ func TestAdaptersDoWhatTheyDoTogether(t *testing.T) {
 		}
 		if merged, err = adapter.Load(path); err != nil {
 			t.Fatal(err)
+		}
+		if len(merged.Embeddings) != 1 || merged.Embeddings[0].String() != "tilty (2 vectors)" {
+			t.Errorf("%s brings %v", name, merged.Embeddings)
 		}
 		n := 0
 		for _, params := range []*sd.Params{m.Text, m.UNet} {

@@ -7,7 +7,6 @@ import (
 	"image"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/gomlx/gomlx/pkg/core/tensors"
 
@@ -152,7 +151,7 @@ func newJob(index int, r Request) (*job, error) {
 	for _, a := range j.adapters {
 		j.words = append(j.words, a.Adapter.Embeddings...)
 	}
-	j.words = append(j.words, r.Embeddings...) // which take the place of those of the same name, as in the web UIs
+	j.words = sd.JoinEmbeddings(j.words, r.Embeddings) // as in the web UIs, whose folder comes before what adapters bring
 	for _, e := range j.words {
 		if err := e.Fits(r.Model.Config.Text); err != nil {
 			return nil, err
@@ -164,10 +163,7 @@ func newJob(index int, r Request) (*job, error) {
 // used lists the embeddings that the prompts name at some step.
 func (j *job) used() (list []sd.Embedding) {
 	steps := len(j.levels) - 1
-	for i, e := range j.words {
-		if slices.ContainsFunc(j.words[i+1:], func(later sd.Embedding) bool { return strings.EqualFold(later.Name, e.Name) }) {
-			continue
-		}
+	for _, e := range j.words {
 		word := sd.NewLexicon(e)
 		named := func(text string) bool {
 			return slices.ContainsFunc(Attention(text), func(r Run) bool { return slices.ContainsFunc(word.Encode(r.Text), word.Knows) })

@@ -77,6 +77,18 @@ func (e Embedding) Fits(c TextConfig) error {
 	return nil
 }
 
+// JoinEmbeddings puts lists of embeddings together; of several with the same name the last counts, in the first one's place.
+func JoinEmbeddings(lists ...[]Embedding) (all []Embedding) {
+	for _, e := range slices.Concat(lists...) {
+		if i := slices.IndexFunc(all, func(old Embedding) bool { return strings.EqualFold(old.Name, e.Name) }); i >= 0 {
+			all[i] = e
+		} else {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
 // ExtraRows is the weight that a text encoder reads besides those of its file when TextConfig.Extra says so: the vectors of a Lexicon's
 // embeddings, one below the other, [Extra, Width].
 const ExtraRows = "text_model.embeddings.extra_embedding.weight"
@@ -93,13 +105,12 @@ type word struct {
 	vectors int
 }
 
-// NewLexicon returns the lexicon of some embeddings; of several with the same name the last counts.
+// NewLexicon returns the lexicon of embeddings with different names.
 func NewLexicon(embeddings ...Embedding) *Lexicon {
 	l := &Lexicon{}
 	for _, e := range embeddings {
 		w := word{[]rune(strings.Map(unicode.ToLower, e.Name)), vocabulary + int32(l.rows), e.Vectors()}
 		l.rows += w.vectors
-		l.words = slices.DeleteFunc(l.words, func(old word) bool { return slices.Equal(old.name, w.name) })
 		if len(w.name) > 0 {
 			l.words = append(l.words, w)
 		}

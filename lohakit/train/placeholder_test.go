@@ -5,6 +5,7 @@ import (
 	"image"
 	"math"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -59,6 +60,12 @@ func TestPivotalTuning(t *testing.T) {
 	bundled, err := adapter.Load(path)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if again, err := ReadConfig([]byte(bundled.Metadata["lohakit.config"])); err != nil || !reflect.DeepEqual(again, r.Config) {
+		t.Errorf("config came back as %+v, %v", again, err)
+	}
+	if text := bundled.String(); !strings.Contains(text, "; brings Tilty (3 vectors)") {
+		t.Error(text)
 	}
 	var loaded []sd.Embedding
 	for _, name := range []string{"Tilty", "<hat>"} {
