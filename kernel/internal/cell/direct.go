@@ -73,7 +73,7 @@ func (d director) statement(st *step) *direct.Node {
 			for _, left := range stmt.Lhs {
 				n.Args = append(n.Args, d.target(left))
 			}
-			n.Args = append(n.Args, d.right(st, stmt.Rhs)...)
+			n.Args = append(n.Args, d.right(st, len(stmt.Lhs), stmt.Rhs)...)
 		case stmt.Tok != token.DEFINE && len(stmt.Lhs) == 1:
 			op := stmt.Tok.String()
 			d.operator(op[:len(op)-1], d.info.Types[stmt.Lhs[0]].Type)
@@ -128,7 +128,7 @@ func (d director) define(st *step, spec *ast.ValueSpec) *direct.Node {
 		}
 		return n
 	}
-	n.Args = append(n.Args, d.right(st, spec.Values)...)
+	n.Args = append(n.Args, d.right(st, len(spec.Names), spec.Values)...)
 	return n
 }
 
@@ -140,8 +140,11 @@ func (s *symbol) slot() string {
 	return fmt.Sprintf("c%d.%s", s.pkg, s.expr)
 }
 
-// right returns what a statement assigns.
-func (d director) right(st *step, list []ast.Expr) []*direct.Node {
+// right returns what a statement assigns to n places. A second value that says whether there is a first, as of a map, is the compiler's.
+func (d director) right(st *step, n int, list []ast.Expr) []*direct.Node {
+	if _, call := ast.Unparen(list[0]).(*ast.CallExpr); !call && len(list) != n {
+		d.no()
+	}
 	var out []*direct.Node
 	for _, e := range list {
 		out = append(out, d.expr(e))

@@ -79,6 +79,9 @@ func (s *source) problems(err error, header int) []Problem {
 	}
 	var problems []Problem
 	for _, e := range list {
+		if e.Msg == "imports must appear before other declarations" {
+			continue // not in a cell
+		}
 		p := s.problemAt(max(e.Pos.Offset-header, 0), e.Msg)
 		if n := len(problems); n == 0 || problems[n-1].Line != p.Line || problems[n-1].Column != p.Column {
 			problems = append(problems, p)

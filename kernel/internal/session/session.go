@@ -30,7 +30,8 @@ type Session struct {
 	questions questions
 	shells    shells
 
-	assist  chan func() // completion and inspection, one at a time, beside a running cell
+	assist  chan func()   // completion and inspection, one at a time, beside a running cell
+	ready   chan struct{} // closed once requests can be answered
 	done    chan struct{}
 	ending  sync.Once
 	restart atomic.Bool
@@ -53,7 +54,7 @@ func New(path string, engine func(WorkerEnv) (Engine, error)) (*Session, error) 
 	}
 	s := &Session{
 		id: wire.NewID(), start: time.Now(), signer: wire.NewSigner(c.Key),
-		assist: make(chan func(), 256), done: make(chan struct{}),
+		assist: make(chan func(), 256), ready: make(chan struct{}), done: make(chan struct{}),
 	}
 	id := ""
 	if m := kernelID.FindStringSubmatch(filepath.Base(path)); m != nil {
@@ -69,9 +70,11 @@ func New(path string, engine func(WorkerEnv) (Engine, error)) (*Session, error) 
 	}
 	s.publish(nil, "status", map[string]string{"execution_state": "starting"})
 	if s.engine, err = engine(s.gonb.Env); err != nil {
+		s.End()
 		s.close()
 		return nil, err
 	}
+	close(s.ready)
 	return s, nil
 }
 
@@ -83,17 +86,15 @@ func (s *Session) listen(c *wire.Connection) (err error) {
 	if s.iopub, err = wire.ListenPublisher(c, c.IOPubPort, s.signer, s.id); err != nil {
 		return err
 	}
-	ready := make(chan struct{}) // requests wait for New to return
 	gate := func(handle func(*wire.Message)) func(*wire.Message) {
 		return func(m *wire.Message) {
 			select {
-			case <-ready:
+			case <-s.ready:
 				handle(m)
 			case <-s.done:
 			}
 		}
 	}
-	defer close(ready)
 	if s.stdin, err = wire.ListenRouter(c, c.StdinPort, s.signer, gate(s.questions.answer), drop); err != nil {
 		return err
 	}

@@ -2,7 +2,10 @@ package session
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -438,5 +441,45 @@ func TestMillionLines(t *testing.T) {
 	}
 	if rate := float64(messages) / max(took, 3); rate > 1000 {
 		t.Errorf("%.0f messages/s, above jupyter_server's limit", rate)
+	}
+}
+
+// TestEarlyRequest sends a request while the engine is being made: it waits, and is answered then.
+func TestEarlyRequest(t *testing.T) {
+	conn := wire.Connection{
+		Transport: "ipc", IP: filepath.Join(t.TempDir(), "k"), Key: testKey, SignatureScheme: "hmac-sha256",
+		ShellPort: 1, ControlPort: 2, StdinPort: 3, IOPubPort: 4, HeartbeatPort: 5,
+	}
+	path := filepath.Join(t.TempDir(), "kernel-test.json")
+	data, _ := json.Marshal(conn)
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := &client{t: t, id: "early", out: wire.NewSigner(testKey), in: wire.NewSigner(testKey)}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	c.shell = zmq4.NewDealer(ctx, zmq4.WithID(zmq4.SocketIdentity(c.id)))
+	defer c.shell.Close()
+	id := ""
+	s, err := New(path, func(env WorkerEnv) (Engine, error) {
+		if err := c.shell.Dial(fmt.Sprintf("ipc://%s-%d", conn.IP, conn.ShellPort)); err != nil {
+			return nil, err
+		}
+		c.replies = c.receive(c.shell)
+		id = c.send(c.shell, "execute_request", map[string]any{"code": "value 7"})
+		select {
+		case m := <-c.replies:
+			t.Errorf("%s before the engine was there", m.Header.Type)
+		case <-time.After(200 * time.Millisecond):
+		}
+		return newFake(env)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.Serve()
+	defer s.End()
+	if m := c.next(c.replies); parentID(m) != id || fields(m)["status"] != "ok" {
+		t.Errorf("%s %s", m.Header.Type, m.Content)
 	}
 }
