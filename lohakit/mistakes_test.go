@@ -78,6 +78,18 @@ func TestMistakes(t *testing.T) {
 			_, err := base.WithEmbedding(sd.Embedding{Name: "tilty", Rows: tensors.FromFlatDataAndDimensions(make([]float32, 768), 1, 768)})
 			return err
 		}, fault.Unsupported, []string{"tilty", "768", "96"}},
+		{"training with a word", func() error {
+			e, err := base.NewEmbedding("my-tilty", "girl", 1, 1)
+			if err != nil {
+				return err
+			}
+			taught, err := base.WithEmbedding(e)
+			if err != nil {
+				return err
+			}
+			_, err = taught.Train(data, smallRun())
+			return err
+		}, fault.Unsupported, []string{"embeddings", "train on the base model"}},
 		{"adapter that is a model", func() error { _, err := lohakit.LoadAdapter(path); return err }, fault.Unsupported, []string{"miniature.safetensors"}},
 	} {
 		t.Run(c.mistake, func(t *testing.T) {

@@ -35,6 +35,10 @@ func (m *Model) Train(data *Data, c Config) (*Run, error) {
 	if len(m.Adapters) > 0 {
 		return nil, fault.New(fault.Unsupported, "train", m.Name, "it has adapters applied").Fix("train on the base model, or merge them into it first")
 	}
+	if len(m.Embeddings) > 0 {
+		return nil, fault.New(fault.Unsupported, "train", m.Name, "it has embeddings, whose words the captions of a training cannot use").
+			Fix("train on the base model, with the words in the Config's Embeddings")
+	}
 	r, err := train.New(m.Model, data.Set, c)
 	if err != nil {
 		return nil, err

@@ -41,6 +41,7 @@ func rowsOf(t testing.TB, e sd.Embedding) []float32 {
 func TestPivotalTuning(t *testing.T) {
 	cfg := withWords(tinyConfig())
 	cfg.Bundle, cfg.SaveDType, cfg.SaveEvery, cfg.SaveKeep, cfg.OutputDir = true, "fp32", 2, 1, t.TempDir()
+	cfg.SampleEvery, cfg.SamplePrompts = 6, "a (tilty:1.2) --n <hat> --s 2 --l 2 --d 0 --w 32 --h 32"
 	r := tinyRun(t, cfg)
 	tilty, hat := rowsOf(t, r.Adapter.Embeddings[0]), rowsOf(t, r.Adapter.Embeddings[1])
 	if r.Adapter.Embeddings[0].Vectors() != 3 || len(r.Warnings) != 0 {
@@ -97,6 +98,9 @@ func TestPivotalTuning(t *testing.T) {
 		return img
 	}
 	live := draw(r.Adapter, nil, "a (tilty:1.2)")
+	if !same(live, r.Previews()[0].Images[0]) {
+		t.Error("the preview is not of the words as they are")
+	}
 	if !same(live, draw(bundled, nil, "a (tilty:1.2)")) {
 		t.Error("bundled words draw another image")
 	}

@@ -3,7 +3,7 @@
 //	go run ./lohakit/world/make judge              the judge and its report, in lohakit/world/assets (some ten minutes on two idle cores)
 //	go run ./lohakit/world/make base               the base models, in lohakit/world/models (three hours on two cores; resumes)
 //	go run ./lohakit/world/make card               their pages: samples and the judge's figures (half an hour)
-//	go run ./lohakit/world/make pivotal            what a trained word adds to an adapter, in lohakit/world/assets (ten minutes)
+//	go run ./lohakit/world/make pivotal            what a trained word adds to an adapter, in lohakit/world/assets (some minutes)
 //	go run ./lohakit/world/make quickstart [dir]   a small data set of each character, for the notebooks (a second)
 //	go run ./lohakit/world/make dataset [dir]      the card's nineteen folders, counts divided by ten (two seconds)
 //	go run ./lohakit/world/make sheet [file.png]   a sheet of characters and styles to look at
