@@ -4,13 +4,6 @@
 # About 8 GB on disk, most of it the CUDA libraries that torch's wheel brings and the recorders do not use.
 set -eu
 cd "$(dirname "$0")/../.."
-# Kohya's trainer is no package: the part of its source that is recorded from.
-if [ ! -e .sd-scripts/networks/lora.py ]; then
-	rm -rf .sd-scripts
-	git init --quiet .sd-scripts
-	git -C .sd-scripts fetch --quiet --depth 1 --filter blob:limit=1m https://github.com/kohya-ss/sd-scripts 48d368fa557731ad0488c07304dfeba8c07910eb
-	git -C .sd-scripts checkout --quiet FETCH_HEAD -- networks
-fi
 list=docker/steps/requirements-reference.txt
 pins=docker/steps/constraints-reference.txt
 venv=.venv-reference

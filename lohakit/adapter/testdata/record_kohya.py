@@ -1,7 +1,7 @@
 """Records kohya's networks.lora into kohya.safetensors and kohya.json: dropout, and options by block.
 
 sd-scripts is no package of a registry: the folder of a clone at commit 48d368f is read from $SD_SCRIPTS, or from
-.sd-scripts, which docker/steps/reference.sh makes. What the module imports for other purposes is not there, and is replaced by empty stand-ins.
+.sd-scripts, which docker/steps/sd-scripts.sh makes. What the module imports for other purposes is not there, and is replaced by empty stand-ins.
 
 kohya.safetensors: for layers of every sort one LoRAModule in training, with the three kinds of dropout: its weights and input, the random
   numbers it drew (the mask of F.dropout as 0 and 1, torch.rand of the other kinds), its output and gradients for a random projection.
