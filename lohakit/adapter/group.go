@@ -131,13 +131,17 @@ func (s *Grouped) Apply(base sd.Weights, chance Chance) sd.Weights {
 	if chance == nil || !s.a.Spec.between() {
 		return w
 	}
-	weights := w.Get
+	weights, factors := w.Get, map[string]*Node{} // the same node each time, as UNetRecomputing needs
 	w.Get = func(name string) *Node {
+		if f := factors[name]; f != nil {
+			return f
+		}
 		for _, factor := range []string{downName, coreName, upName} {
 			if layer, ok := strings.CutSuffix(name, factor); ok {
 				if m, _ := s.a.find(layer + ".weight"); m != nil {
 					st, k := s.find(m.name)
-					return ConvertDType(Squeeze(st.of(factor[1:], k), 0), base.Get(layer+".weight").DType())
+					factors[name] = ConvertDType(Squeeze(st.of(factor[1:], k), 0), base.Get(layer+".weight").DType())
+					return factors[name]
 				}
 			}
 		}

@@ -161,12 +161,7 @@ func resumes(t *testing.T, r *Run, n int) {
 	}
 	train(t, r, n)
 	train(t, resumed, n)
-	if !slices.Equal(r.Losses(), resumed.Losses()) {
-		t.Errorf("losses %v\nand %v", r.Losses(), resumed.Losses())
-	}
-	if !slices.EqualFunc(everything(t, r), everything(t, resumed), slices.Equal[[]byte]) {
-		t.Error("weights or optimizer state differ")
-	}
+	agree(t, r, resumed)
 }
 
 // noneLonger checks that MaxNorm holds for every layer's difference.
@@ -187,24 +182,5 @@ func noneLonger(t *testing.T, r *Run, limit float64) {
 	}
 	if math.Abs(longest-limit) > 1e-5*limit {
 		t.Errorf("the longest difference is %.6g, the limit %g", longest, limit)
-	}
-}
-
-// The same for every optimizer, with what else has state: accumulated gradients across an epoch's end, a schedule, shuffled and dropped tags,
-// augmentation, noise, dropout in the adapter, lengths held down, a word that stops and one that goes on.
-func TestResumeWithEverything(t *testing.T) {
-	for _, name := range Optimizers {
-		t.Run(name, func(t *testing.T) {
-			cfg := withWords(tinyConfig())
-			cfg.Optimizer, cfg.GradAccumulation, cfg.Scheduler, cfg.Warmup = name, 3, "cosine", 2
-			cfg.Flip, cfg.Shuffle, cfg.KeepTokens, cfg.TagDropout, cfg.Dropout = true, true, 1, 0.2, 0.1
-			cfg.NoiseOffset, cfg.PyramidLevels, cfg.RankDropout, cfg.ModuleDropout, cfg.MaxNorm = 0.1, 4, 0.2, 0.1, 0.01
-			r := tinyRun(t, cfg)
-			train(t, r, 3)
-			resumes(t, r, 3)
-			if name == Optimizers[0] {
-				noneLonger(t, r, cfg.MaxNorm)
-			}
-		})
 	}
 }

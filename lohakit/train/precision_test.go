@@ -44,7 +44,7 @@ func distance(a, b [][]float32) float64 {
 // Recomputed activations give the gradients of kept ones to rounding; bfloat16, whose numbers have eight bits, gives them to a few hundredths
 // and the loss to a hundredth.
 func TestRecomputingAndBFloat16(t *testing.T) {
-	cfg := withWords(tinyConfig())
+	cfg := everythingConfig("AdamW")
 	plain := gradientsOf(t, cfg)
 	cfg.GradCheckpointing = true
 	if d := distance(plain, gradientsOf(t, cfg)); d > 1e-5 {

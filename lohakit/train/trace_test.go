@@ -58,7 +58,7 @@ func (f fixture) model() *sd.Model {
 		}
 	}
 	m.Config = sd.Config{
-		UNet: sd.UNetConfig{In: 4, Out: 4, Channels: []int{8}, Layers: 1, Attention: []bool{true}, CrossDim: 8, Heads: 2, Groups: 4},
+		UNet: sd.UNetConfig{In: 4, Out: 4, Channels: []int{8}, Layers: 1, Attention: []bool{false}, CrossDim: 8, Heads: 2, Groups: 4},
 		// Row i of the reference's table is token tokens[i]; one more row for all others.
 		Text:       sd.TextConfig{Rows: 10, Width: 8, Layers: 1, Heads: 2, MLP: 16, Positions: sd.Window, TokenIDs: tokens[:9]},
 		Prediction: sd.Epsilon,

@@ -38,7 +38,7 @@ def main():
     trace = load_file(here.with_name("trace.safetensors"))
     unet = UNet2DConditionModel(
         in_channels=4, out_channels=4, block_out_channels=(8,), norm_num_groups=4, attention_head_dim=2, cross_attention_dim=WIDTH,
-        layers_per_block=1, down_block_types=("CrossAttnDownBlock2D",), up_block_types=("CrossAttnUpBlock2D",))
+        layers_per_block=1, down_block_types=("DownBlock2D",), up_block_types=("UpBlock2D",))
     text = CLIPTextModel(CLIPTextConfig(
         vocab_size=ROWS, hidden_size=WIDTH, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, max_position_embeddings=77,
         bos_token_id=8, eos_token_id=9))
