@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"time"
 	"unsafe"
@@ -174,6 +175,17 @@ func prune(folder string, limit int64) {
 
 //export programClock
 func programClock() C.longlong { return C.longlong(time.Now().UnixNano()) }
+
+// returnMemory gives back what building, compiling or loading a large program took: of half a gigabyte little is needed afterwards, and the
+// first run would take its memory on top.
+//
+//export returnMemory
+func returnMemory(start C.longlong) {
+	if time.Duration(time.Now().UnixNano()-int64(start)) >= worth {
+		debug.FreeOSMemory()
+		giveMemoryBack()
+	}
+}
 
 //export worthStoring
 func worthStoring(start C.longlong) C.int {

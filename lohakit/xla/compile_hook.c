@@ -53,17 +53,18 @@ static void *compile(void *args) {
 	c->options = options;
 	c->options_size = options_size;
 	char *key = programKey(c->program->code, c->program->code_size, options, options_size);
+	long long start = programClock();
 	char *bytes = loadProgram(key, &size);
 	int loaded = bytes != NULL && load(c, bytes, size);
 	free(bytes);
 	void *error = NULL;
 	if (!loaded) {
-		long long start = programClock();
 		error = plugin_api->functions[CLIENT_COMPILE](c);
 		if (error == NULL && worthStoring(start)) store(c, key);
 	}
 	free(key);
 	free(options);
+	returnMemory(start);
 	c->options = given;
 	c->options_size = given_size;
 	if (error != NULL) { // perhaps the plugin is too old for the options
