@@ -67,6 +67,24 @@ func (u *unit) retry() bool {
 	return again
 }
 
+// listed reports the calls among the values listed last that do not return one value. To go/types they are statements.
+func (u *unit) listed() (problems []Problem) {
+	if u.src.values < 2 {
+		return nil
+	}
+	for _, st := range u.steps[len(u.steps)-u.src.values:] {
+		if st.call == nil {
+			continue
+		}
+		if results, ok := u.info.Types[st.call].Type.(*types.Tuple); ok {
+			start, end := u.span(u.src, st.call.Fun)
+			problems = append(problems, u.src.problemAt(start,
+				fmt.Sprintf("%s returns %d values, and a list takes one from each; show it alone", u.src.text[start:end], results.Len())))
+		}
+	}
+	return problems
+}
+
 // wrong reports whether the check found an error with these words in stmt.
 func (u *unit) wrong(stmt ast.Stmt, words string) bool {
 	for _, e := range u.errors {
@@ -260,6 +278,9 @@ func (u *unit) report() []Problem {
 	return problems
 }
 
+// leftOut matches what go/types says of a call whose error has no place.
+var leftOut = regexp.MustCompile(`(?s)^multiple-value .*\berror\)\) in |^assignment mismatch: 1 variable but .* returns 2 values`)
+
 // advise returns what else helps with an error at the beginning of rest: the import that is missing, why := did not declare.
 func (u *unit) advise(e types.Error, rest string) string {
 	if name, ok := strings.CutPrefix(e.Msg, "undefined: "); ok && strings.HasPrefix(rest, name+".") {
@@ -274,6 +295,9 @@ func (u *unit) advise(e types.Error, rest string) string {
 				return fmt.Sprintf("; statements run in order, and %s is declared only in line %d: move that line up", name, line)
 			}
 		}
+	}
+	if leftOut.MatchString(e.Msg) {
+		return "; only a statement of the cell itself whose right side is one call may leave out its error"
 	}
 	if strings.HasPrefix(e.Msg, "cannot use ") {
 		for _, st := range u.steps {

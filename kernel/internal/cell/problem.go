@@ -65,6 +65,9 @@ func (s *source) problemAt(offset int, message string) Problem {
 	if offset >= len(s.text)-1 { // the parser met the brace that closes the generated function
 		message = strings.NewReplacer("found '}'", "found the end of the cell", "found 'EOF'", "found the end of the cell").Replace(message)
 	}
+	if strings.HasSuffix(message, "found '%'") && strings.HasPrefix(strings.TrimSpace(text), "%") {
+		message += "; %help and its like come first in a cell"
+	}
 	return Problem{Cell: s.name, Line: line, Column: column, Message: Plain(message), Text: strings.TrimRight(text, "\r")}
 }
 
@@ -83,6 +86,9 @@ func (s *source) problems(err error, header int) []Problem {
 			continue // not in a cell
 		}
 		p := s.problemAt(max(e.Pos.Offset-header, 0), e.Msg)
+		if len(problems) > 0 && strings.HasSuffix(p.Message, "found the end of the cell") {
+			continue // follows from the one before
+		}
 		if n := len(problems); n == 0 || problems[n-1].Line != p.Line || problems[n-1].Column != p.Column {
 			problems = append(problems, p)
 		}

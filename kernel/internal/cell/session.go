@@ -181,6 +181,9 @@ func (s *Session) examine(name, text string) (*unit, []Problem) {
 	if problems := u.check(); len(problems) > 0 {
 		return u, problems
 	}
+	if problems := u.listed(); len(problems) > 0 {
+		return u, problems
+	}
 	return u, u.arrange()
 }
 

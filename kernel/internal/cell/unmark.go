@@ -7,8 +7,9 @@ import (
 	"os"
 )
 
-// hidden is put before the tag of every lower-case field, so that encoders leave the field out as they do in Go.
-const hidden = `json:"-" xml:"-" `
+// hidden is put before the tag of every lower-case field, so that encoders leave the field out as they do in Go: to reflection its struct
+// type has no package, and the field counts as exported.
+const hidden = `json:"-" xml:"-" toml:"-" yaml:"-" `
 
 // unmark removes the marks from the names of types, fields and methods in a compiled package, so that %T, %+v and
 // reflection show what the user wrote. It edits the names in place: the runtime's form of a name is a byte of flags, a

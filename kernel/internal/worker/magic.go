@@ -51,6 +51,13 @@ func magicNames() []string {
 	return names
 }
 
+// elsewhere names what does the work of magics that other kernels have.
+var elsewhere = map[string]string{
+	"%cd": "os.Chdir changes the folder", "%pwd": "os.Getwd tells the folder", "%ls": "write !ls", "%env": "os.Getenv and os.Setenv do that",
+	"%timeit": "%time runs a statement once, testing.Benchmark often", "%pip": "%get adds a module", "%run": "write !go run, or import the package",
+	"%%go": "a cell is Go", "%%sh": "write %%bash", "%whos": "write %who",
+}
+
 // magic runs the magics that a cell begins with, and then the rest of the cell; false if it begins with none. One that takes the cell's
 // other lines has to be the first.
 func (e *Engine) magic(ctx context.Context, name string, req session.Request, out session.Output) (session.Result, bool) {
@@ -70,6 +77,9 @@ func (e *Engine) magic(ctx context.Context, name string, req session.Request, ou
 		m, args := find(text)
 		if m == nil {
 			word, _, _ := strings.Cut(text, " ")
+			if instead := elsewhere[word]; instead != "" {
+				return failed("MagicError", word+" is not a magic; "+instead, nil), true
+			}
 			return failed("MagicError", word+" is not a magic; %help lists them", nil), true
 		}
 		whole := strings.HasPrefix(m.name, "%%") || m.name == "%time" && args == ""
