@@ -19,6 +19,7 @@ import (
 // kept in the end. Step n draws the same pictures and noise whenever it runs, so a run that was stopped goes on as if it had not been.
 type Base struct {
 	Recipe
+	Plan
 	Step int       // steps done
 	Loss []float64 // of every step so far
 
@@ -30,18 +31,7 @@ type Base struct {
 	encode *xla.Program
 }
 
-// The sizes of the miniature base models.
-const (
-	Size      = 64 // pixels of a picture's side
-	baseBatch = 16 // pictures in a step
-	baseSeed  = 23
-)
-
-// Miniature is the UNet of the miniature models.
-func Miniature() sd.UNetConfig {
-	return sd.UNetConfig{In: latents, Out: latents, Channels: []int{32, 64, 96, 96}, Layers: 2, Attention: []bool{true, true, true, false},
-		CrossDim: 96, Heads: 4, Groups: 8}
-}
+const baseSeed = 23
 
 // layout says where in the long vector each named tensor lies.
 type layout struct {
@@ -106,8 +96,6 @@ func (l layout) weights(nodes []*Node, prefix string) sd.Weights {
 	return sd.Weights{Get: func(name string) *Node { return byName[prefix+name] }}
 }
 
-const average = 0.9995 // share of the running average that one step keeps
-
 var baseOptimizer = train.AdamW{Beta1: 0.9, Beta2: 0.99, Eps: 1e-8}
 
 // train is one step: the v-prediction loss of the batch, its gradient clipped to length 1, Adam, and the running average.
@@ -118,11 +106,11 @@ func (b *Base) train(in []*Node) []*Node {
 	parts := b.layout.split(weights)
 	context := sd.TextEncoder(b.config.Text, b.layout.weights(parts, "text."), ids, 1)
 	prediction := sd.UNet(b.config.UNet, b.layout.weights(parts, "unet."), train.AddNoise(x, noise, t, false), t, context)
-	loss := ReduceAllMean(train.Loss(prediction, x, noise, t, nil, train.LossOptions{VPrediction: true}))
+	loss := ReduceAllMean(train.Loss(prediction, x, noise, t, nil, train.LossOptions{VPrediction: true, MinSNRGamma: b.MinSNR}))
 
 	gradient, _ := train.ClipNorm([]*Node{b.layout.join(Gradient(loss, parts...))}, 1)
 	moved, state := baseOptimizer.Step([]*Node{weights}, gradient, state, []*Node{lr}, n)
-	keep := MinScalar(Div(AddScalar(n, 1), AddScalar(n, 10)), average)
+	keep := MinScalar(Div(AddScalar(n, 1), AddScalar(n, 10)), b.Average)
 	mean = Add(Mul(keep, mean), Mul(OneMinus(keep), moved[0]))
 	return []*Node{moved[0], state[0], state[1], mean, loss}
 }
@@ -133,13 +121,13 @@ type batch struct {
 	times, ids    []int32
 }
 
-// batch draws the batch of step n, from the recipe and n alone.
-func (r Recipe) batch(n int) (batch, error) {
-	rng := rand.New(rand.NewPCG(r.seed(), uint64(n)))
+// batch draws the batch of step n, from recipe, plan and n alone.
+func (b *Base) batch(n int) (batch, error) {
+	rng := rand.New(rand.NewPCG(b.seed(), uint64(n)))
 	var out batch
-	for range baseBatch {
-		scene, caption := r.picture(rng)
-		out.pixels = append(out.pixels, Pixels(scene.Render(Size))...)
+	for range b.Batch {
+		scene, caption := b.picture(rng)
+		out.pixels = append(out.pixels, Pixels(scene.Render(b.Size))...)
 		ids, err := sd.Chunk(sd.CLIP().Encode(caption), 75)
 		if err != nil {
 			return out, err
@@ -147,8 +135,7 @@ func (r Recipe) batch(n int) (batch, error) {
 		out.ids = append(out.ids, ids...)
 		out.times = append(out.times, int32(rng.IntN(sd.Timesteps)))
 	}
-	side := Size / patch
-	for range baseBatch * latents * side * side {
+	for range b.Batch * b.Latents * b.side() * b.side() {
 		out.noise = append(out.noise, float32(rng.NormFloat64()))
 	}
 	return out, nil

@@ -22,23 +22,23 @@ import (
 // sharedRows is how many rows of the token table the words without a row of their own share.
 const sharedRows = 128
 
-// NewBase returns the training that the recipe asks for, at its beginning: from nothing, or from the weights of the recipe's parent.
-// Errors: those of opening the parent; Invalid if the parent has other layers than the miniature's.
-func NewBase(r Recipe) (*Base, error) {
+// NewBase returns the training that the recipe asks for, by the plan, at its beginning: from nothing, or from the weights of the recipe's parent.
+// Errors: those of opening the parent; Invalid if the parent has other layers than the plan's.
+func NewBase(r Recipe, p Plan) (*Base, error) {
 	ids := vocabulary()
-	unet := Miniature()
-	b := &Base{Recipe: r, config: sd.Config{
+	unet := p.UNet()
+	b := &Base{Recipe: r, Plan: p, config: sd.Config{
 		UNet: unet,
 		Text: sd.TextConfig{Rows: len(ids) + sharedRows, Width: unet.CrossDim, Layers: 3, Heads: 4, MLP: 4 * unet.CrossDim,
 			Positions: sd.Window, TokenIDs: ids},
-		VAE:        sd.VAEConfig{Latent: latents, Patch: patch, Scale: latentScale},
+		VAE:        sd.VAEConfig{Latent: p.Latents, Patch: p.Patch, Scale: latentScale},
 		Prediction: sd.V,
 	}}
 	m := &sd.Model{UNet: sd.InitUNet(b.config.UNet, baseSeed), Text: sd.InitText(b.config.Text, baseSeed)}
 	b.layout.add("unet.", m.UNet)
 	b.layout.add("text.", m.Text)
 	if r.Parent == "" {
-		m.VAE = Autoencoder(baseSeed)
+		m.VAE = p.Autoencoder(baseSeed)
 	} else {
 		path, err := Find(r.Parent)
 		if err != nil {
@@ -101,8 +101,7 @@ func (b *Base) Train(ctx context.Context, report func(*Base) error) error {
 }
 
 func (b *Base) advance(d batch) error {
-	side := Size / patch
-	pixels := tensors.FromFlatDataAndDimensions(d.pixels, baseBatch, 3, Size, Size)
+	pixels := tensors.FromFlatDataAndDimensions(d.pixels, b.Batch, 3, b.Size, b.Size)
 	x, err := b.encode.Run(pixels, b.latent.Inputs())
 	if err != nil {
 		return err
@@ -110,9 +109,9 @@ func (b *Base) advance(d batch) error {
 	n := b.Step + 1
 	out, err := b.step.Run(
 		xla.Donate(b.state[0]), xla.Donate(b.state[1]), xla.Donate(b.state[2]), xla.Donate(b.state[3]), x[0],
-		tensors.FromFlatDataAndDimensions(d.noise, baseBatch, latents, side, side),
-		tensors.FromFlatDataAndDimensions(d.times, baseBatch),
-		tensors.FromFlatDataAndDimensions(d.ids, baseBatch, sd.Window),
+		tensors.FromFlatDataAndDimensions(d.noise, b.Batch, b.Latents, b.side(), b.side()),
+		tensors.FromFlatDataAndDimensions(d.times, b.Batch),
+		tensors.FromFlatDataAndDimensions(d.ids, b.Batch, sd.Window),
 		float32(b.rate(n)), float32(n))
 	if err != nil {
 		return err
@@ -197,7 +196,7 @@ func (b *Base) Model() *sd.Model {
 	average := tensors.MustCopyFlatData[float32](b.state[3])
 	m := &sd.Model{Config: b.config, UNet: sd.NewParams(), Text: sd.NewParams(), VAE: b.latent, Metadata: map[string]string{
 		"modelspec.title":      b.Name,
-		"modelspec.resolution": fmt.Sprintf("%dx%d", Size, Size),
+		"modelspec.resolution": fmt.Sprintf("%dx%d", b.Size, b.Size),
 		"lohakit.steps":        strconv.Itoa(b.Step),
 		"lohakit.parent":       b.Parent,
 	}}

@@ -11,20 +11,16 @@ import (
 	"github.com/lohakit/notebook/lohakit/sd"
 )
 
-// The miniature models' autoencoder: a square of patch×patch pixels becomes latents numbers.
-const (
-	patch   = 4
-	latents = 16
-)
-
 // latentScale brings the latents to a variance of about 0.4. It is less than 1 so that at the last timestep, where 0.5 % of the signal
 // is left, little of a picture's mean brightness shines through: a model that can see it there cannot draw very dark or very light ones.
 const latentScale = 0.75
 
 // Autoencoder fits the linear patch autoencoder to pictures of the corpus: the principal components of its patches, each
-// divided by its variance to the power 3/8: nearly equal in size, the coarse ones still leading. What is lost is 27 dB below white.
-func Autoencoder(seed uint64) *sd.Params {
-	const pictures, size, d = 400, 64, 3 * patch * patch
+// divided by its variance to the power 3/8: nearly equal in size, the coarse ones still leading. What is lost is 27 dB below white in
+// the chosen plan.
+func (p Plan) Autoencoder(seed uint64) *sd.Params {
+	const pictures = 400
+	size, patch, latents, d := p.Size, p.Patch, p.Latents, 3*p.Patch*p.Patch
 	rng := rand.New(rand.NewPCG(seed, 0xae))
 	var rows []float64
 	for range pictures {
@@ -76,14 +72,14 @@ func Autoencoder(seed uint64) *sd.Params {
 	// pattern of less than one grey level.
 	colour := make([]float32, 3)
 	for i, m := range mean {
-		colour[i/(patch*patch)] += float32(m) / (patch * patch)
+		colour[i/(patch*patch)] += float32(m) / float32(patch*patch)
 	}
-	p := sd.NewParams()
-	p.Set("patch.weight", tensors.FromFlatDataAndDimensions(encode, latents, 3, patch, patch))
-	p.Set("patch.bias", tensors.FromFlatDataAndDimensions(bias, latents))
-	p.Set("unpatch.weight", tensors.FromFlatDataAndDimensions(decode, latents, 3, patch, patch))
-	p.Set("unpatch.bias", tensors.FromFlatDataAndDimensions(colour, 3))
-	return p
+	out := sd.NewParams()
+	out.Set("patch.weight", tensors.FromFlatDataAndDimensions(encode, latents, 3, patch, patch))
+	out.Set("patch.bias", tensors.FromFlatDataAndDimensions(bias, latents))
+	out.Set("unpatch.weight", tensors.FromFlatDataAndDimensions(decode, latents, 3, patch, patch))
+	out.Set("unpatch.bias", tensors.FromFlatDataAndDimensions(colour, 3))
+	return out
 }
 
 // Pixels returns a picture as [3, H, W] in −1 … 1.

@@ -15,11 +15,18 @@ import (
 
 // Guidance is the CFG scale at which the miniature models are examined and shown. Their captions are exact, so that they follow prompts
 // at scales where the real ones wander; above 3 colours and lines are overdrawn, and the judge takes one style for another: on NAI it
-// found the asked style in 37, 36, 28 and 23 of 40 images at 1.5, 2, 3 and 4, all else being equal.
+// found the asked style in 37, 36, 28 and 23 of 40 images at 1.5, 2, 3 and 4 by DDIM, and in 85, 88, 81 and 76 of 100 at 1.5, 2, 2.5 and 3 by
+// Euler a, all else being equal; the garment depends little on it (77, 79, 79, 78).
 const Guidance = 2
 
-// Obey draws n scenes of one passer-by that no training has seen, has m sample their captions, one image each, and counts how often the
-// judge finds in the image what the prompt asked for. The same seed asks the same.
+// Sampler is by what the miniature models' obedience is examined. It adds noise on the way, and so corrects what a small model got wrong
+// at first: of a hundred prompts the judge found NAI to draw the asked garment in 78 by Euler a, 79 by DDIM with noise (Eta 1), 72 by
+// DDIM, 72 by twice as many steps of DDIM, 69 by DPM++ 2M Karras. Models are compared with each other, and adapters examined, by DDIM,
+// whose images differ only where the models do.
+const Sampler = "Euler a"
+
+// Obey draws n scenes of one passer-by that no training has seen, has m sample their captions by Sampler, one image each, and counts how
+// often the judge finds in the image what the prompt asked for. The same seed asks the same.
 func (e *Examiner) Obey(ctx context.Context, m *sd.Model, n int, seed uint64) (*Report, error) {
 	rng := rand.New(rand.NewPCG(seed, 0x0be1))
 	var scenes []Scene
@@ -30,7 +37,7 @@ func (e *Examiner) Obey(ctx context.Context, m *sd.Model, n int, seed uint64) (*
 			continue
 		}
 		scenes = append(scenes, s)
-		options = append(options, sample.Options{Prompt: s.Caption(All), CFG: Guidance, Seed: int64(len(scenes))})
+		options = append(options, sample.Options{Prompt: s.Caption(All), CFG: Guidance, Sampler: Sampler, Seed: int64(len(scenes))})
 	}
 	images, err := sample.Images(ctx, m, nil, options...)
 	if err != nil {

@@ -60,8 +60,8 @@ func (r Recipe) picture(rng *rand.Rand) (Scene, string) {
 // String says in a line how the model came to be.
 func (r Recipe) String() string {
 	if r.Parent == "" {
-		return fmt.Sprintf("%d steps of %d pictures from nothing, at a learning rate of %g", r.Steps, baseBatch, r.LR)
+		return fmt.Sprintf("%d steps of %d pictures from nothing, at a learning rate of %g", r.Steps, Chosen.Batch, r.LR)
 	}
 	return fmt.Sprintf("%d steps of %d pictures from %s, at a learning rate of %g; %.0f %% of them look like %s, whatever their captions say", r.Steps,
-		baseBatch, r.Parent, r.LR, 100*r.Share, strings.Join(r.Looks, ", "))
+		Chosen.Batch, r.Parent, r.LR, 100*r.Share, strings.Join(r.Looks, ", "))
 }

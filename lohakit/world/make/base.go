@@ -28,7 +28,7 @@ func bases(dir string) error {
 
 func base(ctx context.Context, r world.Recipe, path string) error {
 	state := filepath.Join(".cache", "world", r.Name+".safetensors")
-	b, err := world.NewBase(r)
+	b, err := world.NewBase(r, world.Chosen)
 	if err != nil {
 		return err
 	}

@@ -80,8 +80,8 @@ func card(ctx context.Context, judge *world.Examiner, name, sum, path string) er
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(&b, "\n## How often the image shows what the prompt asked for\n\n%d prompts of scenes that no training has seen, judged by the judge "+
-		"([its own exam](../assets/judge.md)), with Wilson's 95 %% interval.\n\n```\n%s```\n", n, r)
+	fmt.Fprintf(&b, "\n## How often the image shows what the prompt asked for\n\n%d prompts of scenes that no training has seen, sampled by %s, judged by the "+
+		"judge ([its own exam](../assets/judge.md)), with Wilson's 95 %% interval.\n\n```\n%s```\n", n, world.Sampler, r)
 	verdicts, err := own(ctx, judge, name)
 	if err != nil {
 		return err

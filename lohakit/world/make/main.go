@@ -4,6 +4,7 @@
 //	go run ./lohakit/world/make base               the base models, in lohakit/world/models (three hours on two cores; resumes)
 //	go run ./lohakit/world/make card               their pages: samples and the judge's figures (half an hour)
 //	go run ./lohakit/world/make pivotal            what a trained word adds to an adapter, in lohakit/world/assets (some minutes)
+//	go run ./lohakit/world/make choices            short runs with other sizes, batches, losses, in a table (an hour; resumes)
 //	go run ./lohakit/world/make quickstart [dir]   a small data set of each character, for the notebooks (a second)
 //	go run ./lohakit/world/make dataset [dir]      the card's nineteen folders, counts divided by ten (two seconds)
 //	go run ./lohakit/world/make sheet [file.png]   a sheet of characters and styles to look at
@@ -29,6 +30,7 @@ var targets = []target{
 	{"base", "lohakit/world/models", true, bases},
 	{"card", "lohakit/world/models", true, cards},
 	{"pivotal", "lohakit/world/assets", true, pivotal},
+	{"choices", "lohakit/world/models", false, choices},
 	{"quickstart", "notebooks/data", true, quickstart},
 	{"dataset", "dataset", false, dataset},
 	{"sheet", "world.png", false, sheet},
