@@ -192,6 +192,11 @@ func fields(t types.Type) []session.Match {
 // inScope lists the names that can be used at a byte offset, and the keywords.
 func inScope(v *cell.View, offset int) []session.Match {
 	inner, size := v.Scope, int(^uint(0)>>1)
+	var cell ast.Node // the function that the statements are in
+	if f, ok := v.Roots[1].(*ast.FuncDecl); ok {
+		cell = f.Type
+	}
+	var within ast.Node // whose scope inner is
 	for node, scope := range v.Info.Scopes {
 		from, ok := v.Offset(scope.Pos())
 		to, _ := v.Offset(scope.End())
@@ -199,8 +204,8 @@ func inScope(v *cell.View, offset int) []session.Match {
 		if !ok || file || offset < from || to < offset {
 			continue
 		}
-		if length := to - from; length < size || length == size && encloses(inner, scope) {
-			inner, size = scope, length
+		if length := to - from; length < size || length == size && (within == cell || encloses(inner, scope)) {
+			inner, within, size = scope, node, length
 		}
 	}
 	var list []session.Match
