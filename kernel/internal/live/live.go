@@ -27,9 +27,12 @@ type Exec struct {
 	done    atomic.Int64 // statements whose variables are assigned
 	stopped atomic.Bool
 	at      Frame        // the current statement of a cell that is not compiled
-	running atomic.Int64 // goroutines that carry the run's label
 	stacks  []byte       // where State has the runtime write
 	routine atomic.Int64 // the number of the cell's own goroutine
+
+	mu      sync.Mutex
+	running int  // goroutines that carry the run's label
+	counted bool // in hook.Stopping
 }
 
 // thread is the state of one goroutine of a run.
@@ -39,7 +42,8 @@ type thread struct {
 }
 
 var (
-	threads sync.Map // label pointer to *thread
+	threads sync.Map // label pointer to *thread, while the goroutine runs
+	parents sync.Map // the same, while a goroutine that it has begun may not have had its first turn
 	count   atomic.Int64
 	latest  atomic.Pointer[Exec]
 )
@@ -81,24 +85,48 @@ func current() *thread {
 func (e *Exec) enter() (leave func()) {
 	ctx := pprof.WithLabels(context.Background(), pprof.Labels("cell", fmt.Sprint(count.Add(1))))
 	pprof.SetGoroutineLabels(ctx)
-	key := uintptr(getLabel())
-	threads.Store(key, &thread{exec: e})
-	e.running.Add(1)
+	label, t := getLabel(), &thread{exec: e}
+	key := uintptr(label)
+	threads.Store(key, t)
+	parents.Store(key, t) // a goroutine has its parent's label at first, so the label lives as long as that may be looked for
+	runtime.AddCleanup((*byte)(label), func(key uintptr) { parents.CompareAndDelete(key, t) }, key)
+	e.count(1)
 	return func() {
 		threads.Delete(key)
-		if e.running.Add(-1) == 0 && e.stopped.Load() {
-			hook.Stopping.Add(-1)
-		}
+		e.count(-1)
 		runtime.KeepAlive(ctx)
 	}
 }
 
+// count notes goroutines that have begun or ended.
+func (e *Exec) count(n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.running += n
+	e.tally()
+}
+
+// tally keeps the run's part in hook.Stopping; mu is held.
+func (e *Exec) tally() {
+	if counts := e.running > 0 && e.stopped.Load(); counts != e.counted {
+		e.counted = counts
+		if counts {
+			hook.Stopping.Add(1)
+		} else {
+			hook.Stopping.Add(-1)
+		}
+	}
+}
+
 // goroutine makes the calling goroutine, which a cell's go statement began, one of the cell's run; what it returns has to be
-// deferred. A panic is reported instead of ending the worker.
+// deferred. A panic is reported instead of ending the worker. One whose cell was interrupted before its first turn ends at once.
 func goroutine() func() {
 	e := latest.Load()
-	if t := current(); t != nil {
-		e = t.exec
+	if t, ok := parents.Load(uintptr(getLabel())); ok {
+		e = t.(*thread).exec
+	}
+	if e != nil && e.stopped.Load() {
+		runtime.Goexit()
 	}
 	if e == nil {
 		e = newExec(context.Background())
@@ -176,12 +204,13 @@ func Start(id int, cell func(*Exec)) (*Exec, <-chan *Failure) {
 
 // Stop interrupts the run: its goroutines end at their next check, and its context is cancelled.
 func (e *Exec) Stop() {
-	if !e.stopped.Swap(true) {
-		if e.running.Load() > 0 {
-			hook.Stopping.Add(1)
-		}
-		e.cancel()
+	if e.stopped.Swap(true) {
+		return
 	}
+	e.mu.Lock()
+	e.tally()
+	e.mu.Unlock()
+	e.cancel()
 }
 
 // Done notes that the variables of the cell's first n statements are assigned.

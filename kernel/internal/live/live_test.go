@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"image"
 	"os"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -50,11 +52,11 @@ func TestStop(t *testing.T) {
 		go func() {
 			defer hook.Goroutine()()
 			defer func() { ended <- true }()
+			close(began)
 			for {
 				hook.Check()
 			}
 		}()
-		close(began)
 		for {
 			func() {
 				defer func() { _ = recover() }()
@@ -81,21 +83,69 @@ func TestStop(t *testing.T) {
 	}
 }
 
+// front is the memory that the tests share with the cells, as a front maps it.
+var front *live.Shared
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		page, err := os.CreateTemp("", "live-test-")
+		if err != nil {
+			panic(err)
+		}
+		defer os.Remove(page.Name())
+		worker, err := live.Map(page)
+		if err == nil {
+			front, err = live.Map(page)
+		}
+		if err != nil {
+			panic(err)
+		}
+		defer front.Unmap()
+		live.Share(worker)
+		return m.Run()
+	}())
+}
+
+// TestLate begins goroutines that have their first turn once their cell is interrupted and another runs: they are not the other's.
+func TestLate(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // none has a turn while the cell begins them
+	var at atomic.Int64
+	second := make(chan bool)
+	_, done := live.Start(1, func(e *live.Exec) {
+		for range 100 {
+			go func() {
+				defer hook.Goroutine()()
+				at.Add(1)
+				defer at.Add(-1)
+				<-second
+				for {
+					hook.Check()
+				}
+			}()
+		}
+		e.Stop()
+		hook.Check()
+	})
+	running, _ := live.Start(2, func(*live.Exec) {
+		for {
+			hook.Check()
+			runtime.Gosched()
+		}
+	})
+	defer running.Stop()
+	<-done
+	close(second)
+	for begin := time.Now(); ; time.Sleep(time.Millisecond) {
+		if n := at.Load(); n == 0 && time.Since(begin) > 200*time.Millisecond {
+			break
+		} else if time.Since(begin) > 10*time.Second {
+			t.Fatalf("%d goroutines of the first cell go on", n)
+		}
+	}
+}
+
 // TestAsk interrupts a cell through shared memory alone; what is asked for another run changes nothing.
 func TestAsk(t *testing.T) {
-	page, err := os.CreateTemp(t.TempDir(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	front, err := live.Map(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	worker, err := live.Map(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	live.Share(worker)
 	turns := make(chan bool)
 	_, done := live.Start(7, func(*live.Exec) {
 		for {
@@ -119,7 +169,6 @@ func TestAsk(t *testing.T) {
 	if n := hook.Stopping.Load(); n != 0 {
 		t.Errorf("%d runs are still being stopped", n)
 	}
-	front.Unmap()
 }
 
 // A panic in a value's own methods is the cell's, not the worker's.

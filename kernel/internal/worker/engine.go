@@ -105,7 +105,7 @@ func (e *Engine) process() (*process, error) {
 	if e.proc != nil {
 		select {
 		case <-e.proc.dead:
-			e.proc = nil
+			e.bury()
 		default:
 			return e.proc, nil
 		}
@@ -124,22 +124,24 @@ func (e *Engine) process() (*process, error) {
 	return s.proc, s.err
 }
 
-// watch waits for a worker's death: the session's values are gone with it, and another is started.
+// watch waits for a worker's death.
 func (e *Engine) watch(p *process) {
 	<-p.dead
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.ended.Load() {
-		return
+	if e.proc == p && !e.ended.Load() {
+		e.bury()
 	}
+}
+
+// bury forgets a worker that is dead, and the session's values with it, and starts another; mu is held.
+func (e *Engine) bury() {
 	if cells, err := cell.New(e.chain, e.dir, always...); err == nil {
 		cells.Continue(e.cells)
 		e.cells = cells
 	}
-	if e.proc == p {
-		e.proc = nil
-		e.launch()
-	}
+	e.proc = nil
+	e.launch()
 }
 
 // session returns what the cells so far have declared.
