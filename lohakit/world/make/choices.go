@@ -28,14 +28,14 @@ type arm struct {
 
 var arms = []arm{
 	{Name: "the chosen plan", plan: func(p *world.Plan) {}},
+	{Name: "min-SNR weights, γ = 5", plan: func(p *world.Plan) { p.MinSNR = 5 }},
 	{Name: "batch 8", plan: func(p *world.Plan) { p.Batch = 8 }},
 	{Name: "batch 32", plan: func(p *world.Plan) { p.Batch = 32 }},
 	{Name: "channels 24, 48, 72, 72", plan: func(p *world.Plan) { p.Channels = []int{24, 48, 72, 72} }},
-	{Name: "channels 48, 96, 144, 144", plan: func(p *world.Plan) { p.Channels = []int{48, 96, 144, 144} }},
-	{Name: "min-SNR weights, γ = 5", plan: func(p *world.Plan) { p.MinSNR = 5 }},
 	{Name: "no average of the weights", plan: func(p *world.Plan) { p.Average = 0 }},
-	{Name: "latents of 8 channels", plan: func(p *world.Plan) { p.Latents = 8 }},
 	{Name: "pictures of 48 pixels", plan: func(p *world.Plan) { p.Size = 48 }},
+	{Name: "latents of 8 channels", plan: func(p *world.Plan) { p.Latents = 8 }},
+	{Name: "channels 48, 96, 144, 144", plan: func(p *world.Plan) { p.Channels = []int{48, 96, 144, 144} }},
 }
 
 var scored = []struct {
@@ -43,8 +43,8 @@ var scored = []struct {
 	question world.Question
 }{{"hair", world.AskHair}, {"cloth", world.AskCloth}, {"place", world.AskPlace}, {"style", world.AskStyle}, {"garment", world.AskGarment}}
 
-// choices trains every arm from nothing for the same processor time, asks the judge, and writes the table to dir. Arms that are finished
-// are kept in .cache/world, so that it goes on where it was stopped.
+// choices trains every arm from nothing for the same processor time, asks the judge, and writes the table of those that are finished to dir.
+// They are kept in .cache/world, so that it goes on where it was stopped.
 func choices(dir string) error {
 	judge, err := world.Judge()
 	if err != nil {
@@ -56,22 +56,24 @@ func choices(dir string) error {
 	for i := range arms {
 		a := &arms[i]
 		kept := filepath.Join(".cache", "world", "choice "+a.Name+".json")
-		if known, err := os.ReadFile(kept); err == nil && json.Unmarshal(known, a) == nil {
-			continue
+		if known, err := os.ReadFile(kept); err != nil || json.Unmarshal(known, a) != nil {
+			if err := a.try(context.Background(), judge); err != nil {
+				return err
+			}
+			fmt.Println(a.row())
+			result, err := json.Marshal(a)
+			if err != nil {
+				return err
+			}
+			if err := os.WriteFile(kept, result, 0o644); err != nil {
+				return err
+			}
 		}
-		if err := a.try(context.Background(), judge); err != nil {
-			return err
-		}
-		fmt.Println(a.row())
-		result, err := json.Marshal(a)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(kept, result, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "choices.md"), []byte(table(arms[:i+1])), 0o644); err != nil {
 			return err
 		}
 	}
-	return os.WriteFile(filepath.Join(dir, "choices.md"), []byte(table()), 0o644)
+	return nil
 }
 
 var errEnough = errors.New("enough")
@@ -129,7 +131,7 @@ func processorTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-func table() string {
+func table(arms []arm) string {
 	text := fmt.Sprintf("# What could have been chosen\n\nWritten by `go run ./lohakit/world/make choices`. Each row is a model from nothing after %.0f seconds of processor "+
 		"time, compiling apart: the [shipped models'](README.md) plan with one thing changed. The share of 60 images that show what the prompt asked for, by the judge; the same "+
 		"prompts for all. At 60 images two shares differ for sure only when they are some 0.2 apart, and what is best after minutes need not be after hours.\n\n"+
