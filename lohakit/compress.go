@@ -2,7 +2,6 @@ package lohakit
 
 import (
 	"fmt"
-	"maps"
 	"math"
 
 	"github.com/lohakit/notebook/lohakit/adapter"
@@ -174,7 +173,8 @@ func (m *Model) MergeAdapters(list ...Weighted) (*adapter.Adapter, error) {
 // Merged returns the model with its adapters merged into its weights, whatever their kinds: a base model like any other, which Save writes.
 // The embeddings that the adapters bring stay words of it. m itself stays as it is.
 func (m *Model) Merged() (*Model, error) {
-	base := &sd.Model{Config: m.Config, UNet: shared(m.UNet), Text: shared(m.Text), VAE: m.VAE, Metadata: maps.Clone(m.Metadata)}
+	base := m.Shared()
+	base.Path, base.VAEPath = "", ""
 	for _, a := range m.Adapters {
 		if err := a.Adapter.Merge(base, a.UNet, a.Text); err != nil {
 			return nil, err
@@ -185,13 +185,4 @@ func (m *Model) Merged() (*Model, error) {
 		words = append(words, a.Adapter.Embeddings...)
 	}
 	return &Model{Model: base, Name: m.Name + "-merged", Embeddings: sd.JoinEmbeddings(words, m.Embeddings)}, nil
-}
-
-// shared is the same weights in a list of their own, in which they can be replaced.
-func shared(p *sd.Params) *sd.Params {
-	out := sd.NewParams()
-	for _, name := range p.Names() {
-		out.Set(name, p.Get(name))
-	}
-	return out
 }

@@ -43,7 +43,15 @@ func (m *Model) Train(data *Data, c Config) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Run{Run: r, base: m}, nil
+	return m.running(r), nil
+}
+
+// running is a run on m, or on m with the Config's BaseWeights.
+func (m *Model) running(r *train.Run) *Run {
+	if r.Model == m.Model {
+		return &Run{Run: r, base: m}
+	}
+	return &Run{Run: r, base: &Model{Model: r.Model, Name: m.Name}}
 }
 
 // Resume goes on with a run that Checkpoint wrote, exactly as if it had not been interrupted. data must be what it began with.
@@ -52,7 +60,7 @@ func (m *Model) Resume(data *Data, path string) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Run{Run: r, base: m}, nil
+	return m.running(r), nil
 }
 
 // MIMEBundle shows what is trained, how far it is, and the plan of its steps.

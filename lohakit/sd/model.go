@@ -5,6 +5,7 @@
 package sd
 
 import (
+	"maps"
 	"sync"
 
 	"github.com/lohakit/notebook/lohakit/xla"
@@ -31,4 +32,10 @@ func New(c Config, seed uint64) (*Model, error) {
 		return nil, err
 	}
 	return &Model{Config: c, UNet: InitUNet(c.UNet, seed), Text: InitText(c.Text, seed), VAE: InitVAE(c.VAE, seed)}, nil
+}
+
+// Shared returns the model with the same weights in lists of their own: replacing one there leaves m as it is.
+func (m *Model) Shared() *Model {
+	return &Model{Config: m.Config, UNet: m.UNet.shared(), Text: m.Text.shared(), VAE: m.VAE.shared(), Metadata: maps.Clone(m.Metadata),
+		Path: m.Path, VAEPath: m.VAEPath}
 }

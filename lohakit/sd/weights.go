@@ -1,6 +1,7 @@
 package sd
 
 import (
+	"maps"
 	"slices"
 	"sync"
 
@@ -47,6 +48,13 @@ func (p *Params) Set(name string, t *tensors.Tensor) {
 	p.index[name] = len(p.names)
 	p.names = append(p.names, name)
 	p.vals = append(p.vals, t)
+}
+
+// shared is the same tensors in a list of their own.
+func (p *Params) shared() *Params {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return &Params{names: slices.Clone(p.names), index: maps.Clone(p.index), vals: slices.Clone(p.vals)}
 }
 
 // SetAll replaces all tensors, given in the order of Names.

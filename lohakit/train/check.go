@@ -121,6 +121,12 @@ func (c Config) checkTogether() error {
 		return bad("GrowthRate", "%v would never let the step size grow", c.GrowthRate).Fix("use 0 (no limit) or a factor above 1")
 	case c.BatchSize%c.Devices != 0:
 		return bad("Devices", "%d devices do not share batches of %d evenly", c.Devices, c.BatchSize).Fix("use a divisor of BatchSize")
+	case c.DimFromWeights && c.Weights == "":
+		return bad("DimFromWeights", "is set, and Weights names no file").Fix("name the adapter to go on with")
+	case len(c.BaseWeightsMultiplier) > len(c.BaseWeights):
+		return bad("BaseWeightsMultiplier", "has %d strengths for %d files", len(c.BaseWeightsMultiplier), len(c.BaseWeights)).Fix("give one for each of BaseWeights")
+	case slices.ContainsFunc(c.BaseWeightsMultiplier, func(v float64) bool { return !finite(v) }):
+		return bad("BaseWeightsMultiplier", "%v is not all numbers", c.BaseWeightsMultiplier).Fix("use 1, or any strength")
 	case c.MaskDir != "" && c.AlphaMask:
 		return bad("MaskDir", "is set and AlphaMask too").Fix("choose one source of masks")
 	}

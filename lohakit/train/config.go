@@ -21,6 +21,12 @@ type Config struct {
 	adapter.Spec     // what is trained: Kind, Dim, Alpha, ConvDim, ConvAlpha … (card: LoHa 8/4, alpha 1)
 	dataset.Captions // what becomes of a caption at each draw: Shuffle, KeepTokens, Dropout, TagDropout … (tool: nothing)
 
+	// What it begins with.
+	Weights               string    // adapter file whose tensors and alphas the layers begin with: the trainers' network_weights; none
+	DimFromWeights        bool      // take kind, dims and layers from that file too, instead of Spec's (Spec's dropout stays); false
+	BaseWeights           []string  // adapter files merged into the base model first, in this order; none
+	BaseWeightsMultiplier []float64 // strength of each; 1 for those beyond its end
+
 	// How fast it learns.
 	LR               float64 // learning rate, above 0; 2e-4 (card); 1 for the optimizers that find their own step size
 	UNetLR           float64 // of the UNet's part; 0 stands for LR

@@ -22,6 +22,10 @@ var imports = map[string]option{
 	"network_alpha":                     real(func(c *Config) *float64 { return &c.Alpha }),
 	"network_args":                      networkArgs,
 	"network_dropout":                   networkDropout,
+	"network_weights":                   text(func(i *Imported) *string { return &i.Config.Weights }),
+	"dim_from_weights":                  flag(func(c *Config) *bool { return &c.DimFromWeights }),
+	"base_weights":                      baseWeights,
+	"base_weights_multiplier":           baseWeightsMultiplier,
 	"network_train_unet_only":           flag(func(c *Config) *bool { return &c.UNetOnly }),
 	"network_train_text_encoder_only":   flag(func(c *Config) *bool { return &c.TextOnly }),
 	"optimizer_type":                    optimizerType,
@@ -108,15 +112,15 @@ var imports = map[string]option{
 
 // withoutEffect are kohya's options that this program does not need or does in one way only: they are noted when they are set.
 var withoutEffect = []string{
-	"base_weights", "base_weights_multiplier", "block_alphas", "block_dims", "block_lr_zero_threshold", "cache_info", "cache_latents",
+	"block_alphas", "block_dims", "block_lr_zero_threshold", "cache_info", "cache_latents",
 	"cache_latents_to_disk", "config_file", "conv_alphas", "conv_block_alphas", "conv_block_dims", "conv_dims", "dataset_class",
-	"dataset_repeats", "ddp_timeout", "debug_dataset", "deepspeed", "dim_from_weights", "down_lr_weight", "dynamo_backend",
+	"dataset_repeats", "ddp_timeout", "debug_dataset", "deepspeed", "down_lr_weight", "dynamo_backend",
 	"face_crop_aug_range", "fp8_base", "fp8_base_unet", "full_bf16", "full_fp16", "fused_backward_pass",
 	"highvram", "huggingface_repo_id", "in_json", "initial_epoch", "initial_step", "ip_noise_gamma_random_strength", "log_config",
 	"log_prefix", "log_tracker_config", "log_tracker_name", "log_with", "logging_dir", "loraplus_lr_ratio",
 	"loraplus_text_encoder_lr_ratio", "loraplus_unet_lr_ratio", "lowram", "lowvram", "lr_scheduler_args", "lr_scheduler_type",
 	"masked_loss", "max_data_loader_n_workers", "mem_eff_attn", "metadata_author", "metadata_description", "metadata_license",
-	"metadata_tags", "metadata_title", "mid_lr_weight", "network_weights", "no_half_vae", "no_metadata", "output_config",
+	"metadata_tags", "metadata_title", "mid_lr_weight", "no_half_vae", "no_metadata", "output_config",
 	"persistent_data_loader_workers", "resize_interpolation", "resume", "sample_every_n_epochs", "save_every_n_epochs",
 	"save_last_n_epochs", "save_last_n_epochs_state", "save_last_n_steps", "save_last_n_steps_state", "save_model_as", "save_n_epoch_ratio",
 	"save_state", "save_state_on_train_end", "sdpa", "skip_cache_check", "skip_image_resolution", "skip_until_initial_step",
@@ -132,6 +136,32 @@ func savePrecision(in *Imported, v any) error {
 	}
 	in.Config.SaveDType = name
 	return nil
+}
+
+func baseWeights(in *Imported, v any) error {
+	for _, path := range several(v) {
+		in.Config.BaseWeights = append(in.Config.BaseWeights, fmt.Sprint(path))
+	}
+	return nil
+}
+
+func baseWeightsMultiplier(in *Imported, v any) error {
+	for _, one := range several(v) {
+		n, err := number(one)
+		if err != nil {
+			return err
+		}
+		in.Config.BaseWeightsMultiplier = append(in.Config.BaseWeightsMultiplier, n)
+	}
+	return nil
+}
+
+// several is a value as the list that options of several values have.
+func several(v any) []any {
+	if list, ok := v.([]any); ok {
+		return list
+	}
+	return []any{v}
 }
 
 // warmup reads a number of steps, or a share of all steps.

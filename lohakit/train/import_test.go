@@ -97,7 +97,7 @@ func TestEveryEasyScriptsField(t *testing.T) {
 	}
 	in := parse()
 	want := "Kind=lokr Dim=6 Alpha=3 ConvDim=2 ConvAlpha=3 Factor=4 Extension=.cap Dropout=0.1 DropoutEveryNEpochs=2 KeepTokens=1 Shuffle " +
-		"TagDropout=0.2 LR=0.001 UNetLR=0.002 TextLR=0.003 UNetOnly Scheduler=cosine_with_restarts Warmup=40 SchedulerCycles=3 SchedulerPower=2 " +
+		"TagDropout=0.2 Weights=l LR=0.001 UNetLR=0.002 TextLR=0.003 UNetOnly Scheduler=cosine_with_restarts Warmup=40 SchedulerCycles=3 SchedulerPower=2 " +
 		"Optimizer=Lion WeightDecay=0.2 MaxGradNorm=2 GradAccumulation=2 Steps=400 BatchSize=2 Height=768 MinBucket=256 MaxBucket=1024 " +
 		"BucketStep=32 NoUpscale Flip Color RandomCrop PriorLoss=0.5 Seed=5 GradCheckpointing MixedBF16 MaxTokens=225 ClipSkip=2 VPrediction NoiseOffset=0.1 " +
 		"SaveDType=bf16 OutputDir=o OutputName=name"
@@ -108,7 +108,7 @@ func TestEveryEasyScriptsField(t *testing.T) {
 	if strings.Contains(notes, "is not known") {
 		t.Errorf("notes\n%s", notes)
 	}
-	for _, name := range []string{"sample_every_n_epochs", "training_comment", "lr_scheduler_type", "save_every_n_epochs", "xformers", "network_weights",
+	for _, name := range []string{"sample_every_n_epochs", "training_comment", "lr_scheduler_type", "save_every_n_epochs", "xformers",
 		"face_crop_aug_range", "resume"} {
 		if !strings.Contains(notes, name+" has no effect here") {
 			t.Errorf("%s is passed over in silence", name)
@@ -196,6 +196,10 @@ network_module = "lycoris.kohya"
 network_dim = 16
 network_alpha = 8
 network_args = ["conv_dim=8", "algo=locon", "preset=attn-mlp", "use_tucker=True", "unknown=1"]
+network_weights = "earlier.safetensors"
+dim_from_weights = true
+base_weights = ["style.safetensors", "detail.safetensors"]
+base_weights_multiplier = [0.5]
 [optimizer]
 optimizer_type = "Prodigy"
 optimizer_args = ["weight_decay=0.01", "betas=(0.9, 0.999)", "d_coef=2", "use_bias_correction=True"]
@@ -215,7 +219,8 @@ network_train_unet_only = false
 	c := in.Config
 	if c.Kind != adapter.LoCon || c.Dim != 16 || c.Alpha != 8 || c.ConvDim != 8 || c.ConvAlpha != 8 || !c.Tucker || c.Preset != "attn-mlp" ||
 		c.Optimizer != "Prodigy" || c.Beta2 != 0.999 || c.DCoef != 2 || !c.BiasCorrection || c.Epochs != 10 || c.Steps != 0 ||
-		c.Resolution != 768 || c.MinSNRGamma != 5 || c.TextLR != 0.5 || c.Warmup != 100 {
+		c.Resolution != 768 || c.MinSNRGamma != 5 || c.TextLR != 0.5 || c.Warmup != 100 ||
+		c.Weights != "earlier.safetensors" || !c.DimFromWeights || len(c.BaseWeights) != 2 || !slices.Equal(c.BaseWeightsMultiplier, []float64{0.5}) {
 		t.Errorf("%+v", c)
 	}
 	if len(in.Notes) != 1 || !strings.Contains(in.Notes[0], "unknown") {

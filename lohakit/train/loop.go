@@ -17,13 +17,14 @@ import (
 // Run is a training run that can be stepped, looked at between steps, saved, and resumed exactly. It is not for concurrent use.
 type Run struct {
 	Config  Config
-	Model   *sd.Model        // the base, which training leaves as it is
+	Model   *sd.Model        // the base, which training leaves as it is, with Config.BaseWeights merged into it
 	Adapter *adapter.Adapter // what is trained
 	Data    *dataset.Set     // arranged by Config
 
 	// Warnings say what of the configuration will have no effect on this dataset.
 	Warnings []string
 
+	given    *sd.Model              // Model without BaseWeights
 	packed   []*tensors.Tensor      // the adapter's parameters by slots, while Step runs; else they are in Adapter
 	state    []*tensors.Tensor      // the optimizer's
 	factor   func(step int) float64 // of the rates, by the step counted from 0
@@ -44,37 +45,33 @@ type Run struct {
 	started  time.Time
 }
 
-// New prepares a run: it checks the configuration, arranges the dataset by it, and makes the adapter. Nothing is decoded or compiled
-// before the first step.
-func New(model *sd.Model, data *dataset.Set, cfg Config) (*Run, error) {
+// New prepares a run: it checks the configuration, arranges the dataset by it, and makes the adapter, or reads what Weights and BaseWeights
+// name. Nothing is decoded or compiled before the first step.
+func New(given *sd.Model, data *dataset.Set, cfg Config) (*Run, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	spec, err := cfg.plannedSpec(adapter.Layers(model.Config))
+	model, err := cfg.base(given)
 	if err != nil {
 		return nil, err
 	}
-	a, err := adapter.New(model, spec, cfg.Seed)
+	a, warnings, err := cfg.begin(model)
 	if err != nil {
 		return nil, err
 	}
 	if err := cfg.teach(model, a); err != nil {
 		return nil, err
 	}
-	return newRun(model, data, cfg, a, sharedGraphs(model, a, cfg))
-}
-
-// Continue prepares a run whose adapter is a trained one (the trainers' network_weights) and so are the embeddings it brings; the optimizer
-// starts anew. Config's Spec is not used.
-func Continue(model *sd.Model, data *dataset.Set, cfg Config, a *adapter.Adapter) (*Run, error) {
-	cfg.Spec = a.Spec
-	if err := cfg.Check(); err != nil {
+	g := sharedGraphs
+	if cfg.Weights != "" { // whose alphas are the graphs' own
+		g = func(m *sd.Model, a *adapter.Adapter, cfg Config) *graphs { return newGraphs(newNetwork(m, a, cfg), cfg) }
+	}
+	r, err := newRun(model, data, cfg, a, g(model, a, cfg))
+	if err != nil {
 		return nil, err
 	}
-	if err := cfg.teach(model, a); err != nil {
-		return nil, err
-	}
-	return newRun(model, data, cfg, a, newGraphs(newNetwork(model, a, cfg), cfg))
+	r.given, r.Warnings = given, append(warnings, r.Warnings...)
+	return r, nil
 }
 
 // newRun prepares a run that trains a.

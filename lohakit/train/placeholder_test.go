@@ -114,7 +114,8 @@ func TestPivotalTuning(t *testing.T) {
 	t.Run("continue", func(t *testing.T) {
 		more := tinyConfig()
 		more.Prefix = cfg.Prefix
-		again, err := Continue(r.Model, r.Data, more, bundled)
+		more.Weights = path
+		again, err := New(r.Model, r.Data, more)
 		if err != nil {
 			t.Fatal(err)
 		}

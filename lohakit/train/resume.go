@@ -27,6 +27,7 @@ type saved struct {
 	Step   int
 	Data   string // fingerprint of the dataset
 	Model  string // fingerprint of the base model
+	Base   string // of the files of Config.BaseWeights
 	Checks []Check
 }
 
@@ -62,14 +63,15 @@ func (r *Run) Checkpoint(path string) error {
 		binary.LittleEndian.PutUint64(losses[8*i:], math.Float64bits(l))
 	}
 	list = append(list, checkpoint.Tensor{Name: lossesTensor, DType: checkpoint.F64, Shape: []int{len(r.losses)}, Data: losses})
-	about, err := json.Marshal(saved{r.Config, r.done, dataPrint(r.Data), modelPrint(r.Model), r.checks})
+	about, err := json.Marshal(saved{r.Config, r.done, dataPrint(r.Data), modelPrint(r.given), r.Config.basePrint(), r.checks})
 	if err != nil {
 		return fault.New(fault.Other, "save run", path, "%w", err)
 	}
 	return checkpoint.Write(path, list, map[string]string{savedKey: string(about)})
 }
 
-// Resume goes on with a run that Checkpoint wrote, exactly as if it had not been interrupted. model and data must be those it began with.
+// Resume goes on with a run that Checkpoint wrote, exactly as if it had not been interrupted. model and data must be those it began with, and
+// the files that Weights and BaseWeights name still be there.
 // edit (may be nil) may change the configuration: the number of steps, rates, losses, but not the adapter or the kind of optimizer.
 func Resume(model *sd.Model, data *dataset.Set, path string, edit func(*Config)) (*Run, error) {
 	f, err := checkpoint.Open(path)
@@ -89,6 +91,9 @@ func Resume(model *sd.Model, data *dataset.Set, path string, edit func(*Config))
 	}
 	if s.Model != modelPrint(model) {
 		return nil, fault.New(fault.Invalid, "resume", path, "the base model is not the one this run began with").Fix("open that one")
+	}
+	if s.Base != s.Config.basePrint() {
+		return nil, fault.New(fault.Invalid, "resume", path, "a file of BaseWeights is not what it was when this run began").Fix("put it back, or start a new run")
 	}
 	r, err := New(model, data, s.Config)
 	if err != nil {
@@ -170,6 +175,14 @@ func dataPrint(s *dataset.Set) string {
 		fmt.Fprintf(sum, "%s %q %q %s %d %s\n", s.Subsets[item.Subset].Name(), item.Name(), item.Caption, item.Size, item.Repeats, item.Bucket)
 	}
 	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// basePrint is a fingerprint of the files of BaseWeights.
+func (c Config) basePrint() (sums string) {
+	for _, path := range c.BaseWeights {
+		sums += hashesOf(path)[1]
+	}
+	return sums
 }
 
 // modelPrint is a fingerprint of a model: the names and shapes of all weights, and the values of the vectors among them.
