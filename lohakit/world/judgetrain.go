@@ -15,12 +15,12 @@ import (
 
 const (
 	judgeSeed = 41
-	judgeLR   = 1.5e-3 // after 100 steps of warm-up
+	judgeLR   = 1.5e-3 // the rate after 100 steps of warm-up, from which it falls to 0 by a cosine
 	judgeMean = 0.995  // share of the running average of the weights, which is the judge in the end, that one step keeps
 )
 
 // JudgeSteps is how many steps of 64 images the shipped judge was trained for.
-const JudgeSteps = 2250
+const JudgeSteps = 6000
 
 // TrainJudge trains a judge on fresh renders, three in five of them degraded, calibrates it, and returns it. On one machine it always comes
 // out the same. report, which may be nil, hears the loss of every step.
@@ -78,7 +78,7 @@ func TrainJudge(steps int, report func(step int, loss float64)) (*Examiner, erro
 	all = append(all, state...)
 	for step := range steps {
 		l := <-lessons
-		lr := judgeLR * math.Min(1, float64(step+1)/100)
+		lr := judgeLR * math.Min(1, float64(step+1)/100) * (1 + math.Cos(math.Pi*float64(step)/float64(steps))) / 2
 		keep := math.Min(judgeMean, float64(step)/float64(step+10))
 		out, err := program.Run(all, l.x, l.targets, float32(lr), float32(step+1), float32(keep))
 		if err != nil {
