@@ -152,12 +152,22 @@ func (a *Adapter) tensor(name string) *tensors.Tensor {
 	return a.fixed.Get(name)
 }
 
-// values reads a tensor to the host.
+// values reads a tensor to the host, as Save writes it.
 func (a *Adapter) values(name string) (v []float32, err error) {
 	t := a.tensor(name)
-	tryErr := xla.Try("read adapter", func() { v = tensors.MustCopyFlatData[float32](t) })
+	layer, suffix, _ := strings.Cut(name, ".")
+	factor := float32(1)
+	tryErr := xla.Try("read adapter", func() {
+		v = tensors.MustCopyFlatData[float32](t)
+		if suffix == a.modules[layer].head() {
+			factor = tensors.MustCopyFlatData[float32](a.tensor(layer + "." + scalar))[0]
+		}
+	})
 	if tryErr != nil {
 		return nil, tryErr
+	}
+	for i := range v {
+		v[i] *= factor
 	}
 	return v, nil
 }

@@ -78,7 +78,7 @@ func (m *module) tensorsOf(own sd.Weights) func(suffix string) *Node {
 
 // delta is the difference in the weight's shape; nil if there is none.
 func (c call) delta() *Node {
-	if delta := c.form.delta(c); delta != nil {
+	if delta := c.difference(); delta != nil {
 		return Reshape(delta, c.base.Shape().Dimensions...)
 	}
 	return nil

@@ -55,8 +55,10 @@ func (a *Adapter) Groups(c sd.Config, apart func(Layer) any) []Group {
 }
 
 // joint reports whether the module's difference depends on nothing but its own tensors.
-func (m *module) joint() bool {
-	switch m.form.(type) {
+func (m *module) joint() bool { return jointForm(m.form) }
+
+func jointForm(f form) bool {
+	switch f.(type) {
 	case lohaForm, loconForm, lokrForm:
 		return true
 	}
@@ -140,7 +142,11 @@ func (s *Grouped) Apply(base sd.Weights, chance Chance) sd.Weights {
 			if layer, ok := strings.CutSuffix(name, factor); ok {
 				if m, _ := s.a.find(layer + ".weight"); m != nil {
 					st, k := s.find(m.name)
-					factors[name] = ConvertDType(Squeeze(st.of(factor[1:], k), 0), base.Get(layer+".weight").DType())
+					x := st.of(factor[1:], k)
+					if factor[1:] == m.head() {
+						x = Mul(x, ExpandAxes(st.of(scalar, k), axes(2, x.Rank())...))
+					}
+					factors[name] = ConvertDType(Squeeze(x, 0), base.Get(layer+".weight").DType())
 					return factors[name]
 				}
 			}
@@ -189,7 +195,7 @@ func (st *group) deltaOf(c call, k int) *Node {
 	if st.delta == nil {
 		all := c
 		all.own, all.base = st.tensor, nil
-		st.delta = c.form.delta(all)
+		st.delta = all.difference()
 	}
 	if st.leaves[k] == nil {
 		st.leaves[k] = Reshape(Slice(st.delta, AxisRange(k, k+1)), c.base.Shape().Dimensions...)

@@ -14,7 +14,11 @@ func (loconForm) plan(ls layerSpec, l Layer) []PlannedTensor {
 	for i := range ones {
 		ones[i] = 1
 	}
-	up := PlannedTensor{Suffix: "lora_up.weight", Shape: append([]int{l.Shape[0], r}, ones...), draw: zeros}
+	start := zeros
+	if ls.UseScalar {
+		start = kaiming(r)
+	}
+	up := PlannedTensor{Suffix: "lora_up.weight", Shape: append([]int{l.Shape[0], r}, ones...), draw: start}
 	if !ls.tucker {
 		_, in := l.flat()
 		return []PlannedTensor{up, {Suffix: "lora_down.weight", Shape: append([]int{r}, l.Shape[1:]...), draw: kaiming(in)}}

@@ -11,7 +11,10 @@ type lohaForm struct{}
 func (lohaForm) plan(ls layerSpec, l Layer) []PlannedTensor {
 	out, in := l.flat()
 	r := ls.dim
-	a1, b2 := normal(0.1), normal(1)
+	a1, a2, b2 := normal(0.1), zeros, normal(1)
+	if ls.UseScalar {
+		a2 = normal(0.1)
+	}
 	if ls.Init == Init2023 {
 		a1, b2 = normal(1), normal(0.01)
 	}
@@ -23,14 +26,14 @@ func (lohaForm) plan(ls layerSpec, l Layer) []PlannedTensor {
 			{Suffix: "hada_w1_a", Shape: []int{r, out}, draw: a1},
 			{Suffix: "hada_w1_b", Shape: []int{r, in}, draw: normal(1)},
 			{Suffix: "hada_t2", Shape: core, draw: normal(0.1)},
-			{Suffix: "hada_w2_a", Shape: []int{r, out}, draw: zeros},
+			{Suffix: "hada_w2_a", Shape: []int{r, out}, draw: a2},
 			{Suffix: "hada_w2_b", Shape: []int{r, in}, draw: b2},
 		}
 	}
 	return []PlannedTensor{
 		{Suffix: "hada_w1_a", Shape: []int{out, r}, draw: a1},
 		{Suffix: "hada_w1_b", Shape: []int{r, in}, draw: normal(1)},
-		{Suffix: "hada_w2_a", Shape: []int{out, r}, draw: zeros},
+		{Suffix: "hada_w2_a", Shape: []int{out, r}, draw: a2},
 		{Suffix: "hada_w2_b", Shape: []int{r, in}, draw: b2},
 	}
 }

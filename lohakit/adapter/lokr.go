@@ -17,14 +17,23 @@ func (lokrForm) plan(ls layerSpec, l Layer) []PlannedTensor {
 	}
 	a, c := factorize(l.Shape[0], factor)
 	b, d := factorize(l.Shape[1], factor)
+	if ls.UnbalancedFactorization {
+		a, c = c, a
+	}
 	r, kernel := ls.dim, l.Shape[2:]
 	tensor := func(suffix string, draw func(*rand.Rand, []float32), shape ...int) PlannedTensor {
 		return PlannedTensor{Suffix: suffix, Shape: shape, draw: draw}
 	}
 	// One part of w2 starts at zero: the second today, the first in 2023, when all others were drawn normally.
-	first, a2, b2 := kaiming, kaiming(r), zeros
+	first, a2, b2, w2 := kaiming, kaiming(r), zeros, zeros
 	if ls.tucker {
 		a2 = kaiming(c)
+	}
+	if ls.UseScalar {
+		b2, w2 = kaiming(d*product(kernel)), kaiming(d*product(kernel))
+		if ls.tucker {
+			b2 = kaiming(d)
+		}
 	}
 	if ls.Init == Init2023 {
 		first, a2, b2 = func(int) func(*rand.Rand, []float32) { return normal(1) }, zeros, normal(0.05)
@@ -37,7 +46,7 @@ func (lokrForm) plan(ls layerSpec, l Layer) []PlannedTensor {
 	}
 	switch {
 	case 2*r >= max(c, d) || ls.FullMatrix:
-		list = append(list, tensor("lokr_w2", zeros, append([]int{c, d}, kernel...)...))
+		list = append(list, tensor("lokr_w2", w2, append([]int{c, d}, kernel...)...))
 	case ls.tucker:
 		core := append([]int{r, r}, kernel...)
 		list = append(list, tensor("lokr_t2", kaiming(product(core[1:])), core...), tensor("lokr_w2_a", a2, r, c), tensor("lokr_w2_b", b2, r, d))

@@ -20,13 +20,13 @@ func (s *Grouped) MaxNorm(limit float64) (tensors []*Node) {
 		all := call{module: s.a.modules[g.Layers[0]], own: g.tensor, target: "weight"}
 		var ratio *Node // [layers]
 		if _, factors := all.form.(ia3Form); !factors {
-			delta := all.form.delta(all)
+			delta := all.difference()
 			norm := Sqrt(ReduceSum(Square(Reshape(delta, len(g.Layers), -1)), 1))
 			ratio = MinScalar(Div(Scalar(norm.Graph(), norm.DType(), limit), MaxScalar(norm, limit/2)), 1)
 		}
 		for i, suffix := range g.Suffixes {
 			x := g.own[i]
-			if power := shares[suffix]; power > 0 && ratio != nil {
+			if power := all.share(suffix); power > 0 && ratio != nil {
 				scale := ratio
 				if power != 1 {
 					scale = Sqrt(ratio)
@@ -37,6 +37,17 @@ func (s *Grouped) MaxNorm(limit float64) (tensors []*Node) {
 		}
 	}
 	return tensors
+}
+
+// share is the tensor's of shares; a layer's scalar takes all, as in LyCORIS.
+func (m *module) share(suffix string) float64 {
+	switch {
+	case suffix == scalar:
+		return 1
+	case m.head() != "":
+		return 0
+	}
+	return shares[suffix]
 }
 
 // axes are the numbers from first up to, not with, end.

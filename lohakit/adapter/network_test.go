@@ -181,8 +181,12 @@ func TestInit(t *testing.T) {
 		"lora/linear": {Kind: LoRA, Dim: 32}, "locon/conv": {Kind: LoCon, Dim: 1, ConvDim: 32}, "locon tucker/conv": {Kind: LoCon, Dim: 1, ConvDim: 32, Tucker: true},
 		"loha/linear": {Kind: LoHa, Dim: 32}, "loha/conv": {Kind: LoHa, Dim: 1, ConvDim: 32}, "loha tucker/conv": {Kind: LoHa, Dim: 1, ConvDim: 32, Tucker: true},
 		"lokr/linear": {Kind: LoKr, Dim: 8, Factor: 4}, "lokr/conv": {Kind: LoKr, Dim: 1, ConvDim: 4, Factor: 2},
-		"lokr tucker/conv": {Kind: LoKr, Dim: 1, ConvDim: 4, Factor: 2, Tucker: true},
-		"lokr both/linear": {Kind: LoKr, Dim: 4, Factor: 16, DecomposeBoth: true}, "lokr full/linear": {Kind: LoKr, Dim: 4, Factor: 16, FullMatrix: true},
+		"lokr tucker/conv":   {Kind: LoKr, Dim: 1, ConvDim: 4, Factor: 2, Tucker: true},
+		"lora scalar/linear": {Kind: LoRA, Dim: 32, UseScalar: true}, "loha scalar/linear": {Kind: LoHa, Dim: 32, UseScalar: true},
+		"lokr scalar/conv":        {Kind: LoKr, Dim: 1, ConvDim: 4, Factor: 2, UseScalar: true},
+		"lokr tucker scalar/conv": {Kind: LoKr, Dim: 1, ConvDim: 4, Factor: 2, Tucker: true, UseScalar: true},
+		"lokr full scalar/linear": {Kind: LoKr, Dim: 4, Factor: 16, FullMatrix: true, UseScalar: true},
+		"lokr both/linear":        {Kind: LoKr, Dim: 4, Factor: 16, DecomposeBoth: true}, "lokr full/linear": {Kind: LoKr, Dim: 4, Factor: 16, FullMatrix: true},
 	}
 	layers := map[string]Layer{
 		"linear": {Part: checkpoint.UNet, Path: "mid_block.attentions.0.transformer_blocks.0.attn1.to_k", Shape: []int{320, 640}},

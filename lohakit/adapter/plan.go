@@ -54,6 +54,9 @@ func Plan(layers []Layer, spec Spec) ([]Planned, error) {
 			p.form = normForm{}
 		}
 		p.Tensors = p.form.plan(ls, l)
+		if ls.UseScalar && jointForm(p.form) {
+			p.Tensors = append(p.Tensors, PlannedTensor{Suffix: scalar, Shape: []int{1}, draw: zeros})
+		}
 		switch p.form.(type) {
 		case normForm, fullForm:
 			p.alpha = 0
@@ -84,6 +87,9 @@ func FileSize(plan []Planned, dtype checkpoint.DType, metadata map[string]string
 	var list []checkpoint.Tensor
 	for _, p := range plan {
 		for _, t := range p.Tensors {
+			if t.Suffix == scalar {
+				continue // multiplied into another
+			}
 			list = append(list, checkpoint.Tensor{Name: p.Layer.Name + "." + t.Suffix, DType: dtype, Shape: t.Shape})
 		}
 		for _, s := range p.Scalars {

@@ -43,7 +43,7 @@ func TestReference(t *testing.T) {
 			cases[kind] = append(cases[kind], layer)
 		}
 	}
-	if len(cases) != 16 {
+	if len(cases) != 22 {
 		t.Fatalf("%d cases recorded", len(cases))
 	}
 	for kind, layers := range cases {
@@ -70,7 +70,7 @@ func TestReference(t *testing.T) {
 					a.Params.Set("lora_unet_"+layer+"."+suffix, v)
 				}
 				switch kind { // what LyCORIS calls the gradient of Tucker factors is not the derivative: see CompatGradient
-				case "loha tucker":
+				case "loha tucker", "loha tucker scalar":
 					m.compat = CompatGradient
 				case "loha 0.1.2":
 					m.compat = CompatLyCORIS012
@@ -118,11 +118,67 @@ func TestReference(t *testing.T) {
 				}
 				check(name, out[i], recorded(kind+"/"+layer+result))
 			}
+			checkSaved(t, a, recorded, kind)
+			for _, layer := range layers {
+				if id := kind + "/" + layer + ".bypass"; f.Has(id) { // columns of the changed weight
+					got := xla.Compile(id, func(in []*Node) []*Node { return []*Node{Transpose(in[0], 0, 1)} })
+					turned, err := got.Run(out[slices.Index(names, layer+".weight")])
+					if err != nil {
+						t.Fatal(err)
+					}
+					check(layer+" in bypass mode", turned[0], recorded(id))
+				}
+			}
 			for i, name := range a.Params.Names() {
 				layer, suffix, _ := strings.Cut(strings.TrimPrefix(name, "lora_unet_"), ".")
 				check("gradient of "+name, out[len(names)+i], recorded(kind+"/"+layer+".grad."+suffix))
 			}
 		})
+	}
+}
+
+// checkSaved compares what a file would hold with what LyCORIS saves.
+func checkSaved(t *testing.T, a *Adapter, recorded func(string) *tensors.Tensor, kind string) {
+	t.Helper()
+	if !strings.HasSuffix(kind, " scalar") {
+		return
+	}
+	a.Precision = checkpoint.F32
+	list, err := a.Tensors()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, stored := range list {
+		layer, suffix, _ := strings.Cut(strings.TrimPrefix(stored.Name, "lora_unet_"), ".")
+		got, err := stored.Floats()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e := relative(got, floats(t, recorded(kind+"/"+layer+".saved."+suffix))); e > tolerance {
+			t.Errorf("saved %s differs by %.2g", stored.Name, e)
+		}
+	}
+}
+
+// Unbalanced factors have the shapes that LyCORIS gives them.
+func TestUnbalancedFactorization(t *testing.T) {
+	f, err := checkpoint.Open("testdata/lycoris.safetensors")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, layer := range []string{"linear", "conv1", "conv3"} {
+		id := "lokr unbalanced/" + layer
+		base, err := f.Tensor(id + ".base")
+		if err != nil {
+			t.Fatal(err)
+		}
+		spec := Spec{Kind: LoKr, UnbalancedFactorization: true}
+		for _, p := range (lokrForm{}).plan(layerSpec{Spec: spec, dim: 1, alpha: 2}, Layer{Shape: base.Shape}) {
+			if want, err := f.Tensor(id + ".param." + p.Suffix); err != nil || !slices.Equal(p.Shape, want.Shape) {
+				t.Errorf("%s of %s is %v, %v", p.Suffix, layer, p.Shape, err)
+			}
+		}
 	}
 }
 

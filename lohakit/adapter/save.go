@@ -42,6 +42,9 @@ func (a *Adapter) Tensors() ([]checkpoint.Tensor, error) {
 	dtype := a.precision()
 	var list []checkpoint.Tensor
 	for _, name := range append(a.Params.Names(), a.fixed.Names()...) {
+		if strings.HasSuffix(name, "."+scalar) {
+			continue
+		}
 		values, err := a.values(name)
 		if err != nil {
 			return nil, err
@@ -158,7 +161,8 @@ func (s Spec) networkArgs() map[string]string {
 		}
 	}
 	for key, on := range map[string]bool{"use_tucker": s.Tucker, "dora_wd": s.DoRA, "rs_lora": s.RSLoRA, "train_norm": s.TrainNorm,
-		"decompose_both": s.DecomposeBoth, "full_matrix": s.FullMatrix, "rank_dropout_scale": s.RankDropoutScale} {
+		"decompose_both": s.DecomposeBoth, "full_matrix": s.FullMatrix, "rank_dropout_scale": s.RankDropoutScale,
+		"use_scalar": s.UseScalar, "unbalanced_factorization": s.UnbalancedFactorization} {
 		if on {
 			args[key] = "True"
 		}

@@ -63,6 +63,9 @@ type Spec struct {
 	DecomposeBoth bool // LoKr: write the smaller factor as a product too
 	FullMatrix    bool // LoKr: write no factor as a product
 
+	UnbalancedFactorization bool // LoKr: give the smaller factor the larger part of the output channels
+	UseScalar               bool // LoHa, LoRA, LoCon, LoKr: draw every tensor, and train a factor on each layer's difference that begins at 0
+
 	ModuleDropout       float64 // probability of leaving out a layer's difference in a step, 0 ≤ p < 1
 	RankDropout         float64 // probability of leaving out an output channel's difference in a step, 0 ≤ p < 1; not in (IA)³ (LyCORIS)
 	RankDropoutScale    bool    // scale the rest up by the share that stayed
@@ -152,6 +155,9 @@ func (s Spec) Check() error {
 	}
 	if s.Compat != "" && s.Compat != CompatGradient && s.Compat != CompatLyCORIS012 {
 		return bad("Compat", "%q is not a mode", s.Compat).Fix("use %q, %q or nothing", CompatGradient, CompatLyCORIS012)
+	}
+	if s.UseScalar && s.Init == Init2023 {
+		return bad("UseScalar", "is younger than the 2023 rule of Init").Fix("leave Init empty")
 	}
 	if s.DoRA && (s.Kind == IA3 || s.Kind == Full) {
 		return bad("DoRA", "a %s has no direction to decompose", s.Kind)

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/gomlx/gomlx/pkg/core/tensors"
+
 	"github.com/lohakit/notebook/lohakit/fault"
 	"github.com/lohakit/notebook/lohakit/sd"
 )
@@ -26,6 +28,9 @@ func (a *Adapter) Take(from *Adapter) (lacking, extra []string, err error) {
 			continue
 		}
 		own.alpha, own.on = m.alpha, m.on
+		if own.has[scalar] != nil { // what the file holds is multiplied with it already
+			a.Params.Set(name+"."+scalar, tensors.FromValue([]float32{1}))
+		}
 		for suffix := range m.has {
 			into, key := a.Params, name+"."+suffix
 			if a.fixed.Has(key) {

@@ -18,12 +18,12 @@ func networkModule(in *Imported, v any) error {
 	return fmt.Errorf("%v is not handled; lycoris.kohya and networks.lora are", v)
 }
 
-// networkDropout is what LyCORIS takes too, and does nothing with except in its bypass mode.
+// networkDropout is what LyCORIS takes too, and does nothing with except in its bypass mode, on the output of a layer's difference.
 func networkDropout(in *Imported, v any) error {
 	p, err := number(v)
 	switch {
 	case err == nil && in.lycoris && p > 0:
-		in.note("network_dropout %v has no effect in LyCORIS, and is not used", v)
+		in.note("network_dropout %v has no effect in LyCORIS outside bypass_mode, and is not used", v)
 	case err == nil && !in.lycoris:
 		in.Config.NeuronDropout = p
 	}
@@ -41,7 +41,7 @@ func networkArgs(in *Imported, v any) error {
 	if in.lycoris {
 		c.Kind, c.ConvDim, c.ConvAlpha = adapter.LoCon, c.Dim, c.Alpha
 	}
-	preset := ""
+	preset, bypass := "", false
 	maps.DeleteFunc(args, func(_, value string) bool { return value == "" || value == "None" || value == "<nil>" })
 	numbers := map[string]*float64{"conv_alpha": &c.ConvAlpha, "rank_dropout": &c.RankDropout, "module_dropout": &c.ModuleDropout,
 		"loraplus_lr_ratio": &c.LoRAPlus, "loraplus_unet_lr_ratio": &c.LoRAPlusUNet, "loraplus_text_encoder_lr_ratio": &c.LoRAPlusText}
@@ -58,7 +58,7 @@ func networkArgs(in *Imported, v any) error {
 	wholes := map[string]*int{"conv_dim": &c.ConvDim, "factor": &c.Factor}
 	flags := map[string]*bool{"use_tucker": &c.Tucker, "use_cp": &c.Tucker, "use_conv_cp": &c.Tucker, "dora_wd": &c.DoRA,
 		"rs_lora": &c.RSLoRA, "decompose_both": &c.DecomposeBoth, "full_matrix": &c.FullMatrix, "train_norm": &c.TrainNorm,
-		"rank_dropout_scale": &c.RankDropoutScale}
+		"rank_dropout_scale": &c.RankDropoutScale, "use_scalar": &c.UseScalar, "unbalanced_factorization": &c.UnbalancedFactorization}
 	for _, key := range slices.Sorted(maps.Keys(args)) {
 		value := args[key]
 		switch {
@@ -87,12 +87,22 @@ func networkArgs(in *Imported, v any) error {
 			if err := own[key](value); err != nil {
 				return fmt.Errorf("%s: %w", key, err)
 			}
+		case key == "bypass_mode":
+			bypass = strings.EqualFold(value, "true")
 		case key == "disable_conv_cp":
 			c.Tucker = !strings.EqualFold(value, "true")
 		case key == "wd_on_out", key == "wd_on_output":
 			c.DoRAOnInput = !strings.EqualFold(value, "true")
 		default:
 			in.note("network_args %s is not known, %q is not used", key, value)
+		}
+	}
+	if bypass { // W·x + ΔW·x is (W+ΔW)·x
+		if c.RankDropout > 0 && c.Kind == adapter.LoCon {
+			in.note("rank_dropout leaves out output channels here, in LyCORIS' bypass_mode ranks")
+		}
+		if c.Kind == adapter.LoKr {
+			in.note("bypass_mode of LyCORIS forgets LoKr's alpha in training and not in the file; here both have it")
 		}
 	}
 	c.Factor = max(0, c.Factor)

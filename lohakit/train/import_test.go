@@ -244,6 +244,10 @@ func TestImportNetworkArguments(t *testing.T) {
 		c.DownLRWeight != "" || len(in.Notes) != 2 {
 		t.Errorf("%s, notes %q, %v", c.Name(), in.Notes, err)
 	}
+	in, err = parseImport([]byte("network_module = \"lycoris.kohya\"\nnetwork_args = [\"algo=lokr\", \"use_scalar=True\", \"unbalanced_factorization=True\", \"bypass_mode=True\"]"))
+	if c = in.Config; err != nil || !c.UseScalar || !c.UnbalancedFactorization || len(in.Notes) != 1 || !strings.Contains(in.Notes[0], "bypass_mode") {
+		t.Errorf("%s, notes %q, %v", c.Name(), in.Notes, err)
+	}
 	in, err = parseImport([]byte(`{"LoRA_type": "Standard", "up_lr_weight": "sine", "mid_lr_weight": "", "rank_dropout": 0.1, "network_dropout": 0.2, "loraplus_unet_lr_ratio": 4,
 		"block_lr_zero_threshold": "0.05"}`))
 	c = in.Config

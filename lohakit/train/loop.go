@@ -64,7 +64,9 @@ func New(given *sd.Model, data *dataset.Set, cfg Config) (*Run, error) {
 	}
 	g := sharedGraphs
 	if cfg.Weights != "" { // whose alphas are the graphs' own
-		g = func(m *sd.Model, a *adapter.Adapter, cfg Config) *graphs { return newGraphs(newNetwork(m, a, cfg), cfg) }
+		g = func(m *sd.Model, a *adapter.Adapter, cfg Config) *graphs {
+			return newGraphs(newNetwork(m, a, cfg), cfg)
+		}
 	}
 	r, err := newRun(model, data, cfg, a, g(model, a, cfg))
 	if err != nil {

@@ -3,8 +3,9 @@
 Run in the reference environment; it writes lycoris.safetensors beside itself.
 
 For every case (a kind with its options) and every layer (linear, conv1, conv3) the file holds the base weight, the parameters, the
-weight that the module's forward pass hands to the layer's operation, and the gradients of the sum of that weight times
-sin(0), sin(1), sin(2), ... with respect to the parameters. The forward pass is the judge: get_diff_weight of this version scales LoHa
+weight that the module's forward pass hands to the layer's operation, the gradients of the sum of that weight times
+sin(0), sin(1), sin(2), ... with respect to the parameters, and of the cases of SCALARS what a file holds ("saved") and what the bypass mode makes
+of unit vectors. The forward pass is the judge: get_diff_weight of this version scales LoHa
 twice.
 """
 
@@ -46,6 +47,15 @@ CASES = {
     "full": (FullModule, dict()),
 }
 
+SCALARS = {
+    "loha scalar": (LohaModule, dict(lora_dim=3, alpha=1, use_scalar=True)),
+    "loha tucker scalar": (LohaModule, dict(lora_dim=3, alpha=1, use_tucker=True, use_scalar=True)),
+    "locon scalar": (LoConModule, dict(lora_dim=3, alpha=2, use_scalar=True)),
+    "lokr scalar": (LokrModule, dict(lora_dim=1, alpha=2, use_scalar=True)),
+    "lokr both scalar": (LokrModule, dict(lora_dim=1, alpha=2, decompose_both=True, factor=3, use_scalar=True)),
+    "lokr unbalanced": (LokrModule, dict(lora_dim=1, alpha=2, unbalanced_factorization=True)),
+}
+
 
 def weave(w):
     return (w * torch.arange(w.numel(), dtype=torch.float32).reshape(w.shape).sin()).sum()
@@ -76,8 +86,8 @@ def record(out, name, module, rename=lambda s: s):
     loss.backward()
     out[f"{name}.result"] = seen["weight"]
     for key, p in module.named_parameters():
-        out[f"{name}.param.{rename(key)}"] = p
-        out[f"{name}.grad.{rename(key)}"] = p.grad
+        out[f"{name}.param.{rename(key)}"] = p.reshape(-1) if key == "scalar" else p
+        out[f"{name}.grad.{rename(key)}"] = p.grad.reshape(-1) if key == "scalar" else p.grad
     if hasattr(module, "alpha"):
         out[f"{name}.alpha"] = module.alpha.float()
 
@@ -111,6 +121,18 @@ def main(path):
         record(out, name, NormModule("", base, multiplier=MULTIPLIER))
         out[f"{name}.base"] = base.weight
         out[f"{name}.base_bias"] = base.bias
+    for case, (cls, options) in SCALARS.items():
+        for layer, make in LAYERS.items():
+            base = make()
+            name = f"{case}/{layer}"
+            module = cls("", base, multiplier=MULTIPLIER, **options)
+            record(out, name, module)
+            out[f"{name}.base"] = base.weight
+            out[f"{name}.base_bias"] = base.bias
+            out |= {f"{name}.saved.{key}": value for key, value in module.custom_state_dict().items()}
+            if layer == "linear" and cls is not LokrModule:  # which forgets its alpha there
+                module.op = torch.nn.functional.linear
+                out[f"{name}.bypass"] = module.bypass_forward(torch.eye(base.in_features), MULTIPLIER) - base.bias
     pairs = [[n, f, *factorization(n, f)] for n in [*range(1, 130), 250, 320, 360, 512, 640, 768, 1024, 1280, 2560, 3072, 5120, 10240] for f in (-1, 2, 4, 8, 16)]
     out["factorization"] = torch.tensor(pairs, dtype=torch.int32)
     save_file({k: v.detach().contiguous().clone() for k, v in out.items()}, path, {"lycoris": "3.2.0.post2"})

@@ -115,8 +115,13 @@ def new():
         "lokr tucker/conv": LokrModule("", conv(), 1, 4, 1, factor=2, use_tucker=True),
         "lokr both/linear": LokrModule("", linear(), 1, 4, 1, factor=16, decompose_both=True),
         "lokr full/linear": LokrModule("", linear(), 1, 4, 1, factor=16, full_matrix=True),
+        "lora scalar/linear": LoConModule("", linear(), 1, 32, 1, use_scalar=True),
+        "loha scalar/linear": LohaModule("", linear(), 1, 32, 1, use_scalar=True),
+        "lokr scalar/conv": LokrModule("", conv(), 1, 4, 1, factor=2, use_scalar=True),
+        "lokr tucker scalar/conv": LokrModule("", conv(), 1, 4, 1, factor=2, use_tucker=True, use_scalar=True),
+        "lokr full scalar/linear": LokrModule("", linear(), 1, 4, 1, factor=16, full_matrix=True, use_scalar=True),
     }
-    stats = {name: {key: [p.std().item(), p.abs().max().item()] for key, p in m.named_parameters()} for name, m in modules.items()}
+    stats = {name: {key: [p.std().item() if p.numel() > 1 else 0.0, p.abs().max().item()] for key, p in m.named_parameters()} for name, m in modules.items()}
     (HERE / "init.json").write_text(json.dumps(stats, indent=1))
 
 
