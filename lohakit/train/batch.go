@@ -50,6 +50,7 @@ func (r *Run) assemble(samples []dataset.Sample, rng *rand.Rand) (batch, error) 
 	masks := make([]float32, 0, size*h*w)
 	weights := make([]float32, size)
 	var ids []int32
+	var emphasis []float32
 	for i := range size {
 		s := samples[min(i, len(samples)-1)]
 		values, mask, err := r.sampleLatents(s)
@@ -61,11 +62,12 @@ func (r *Run) assemble(samples []dataset.Sample, rng *rand.Rand) (batch, error) 
 			mask = ones(h * w)
 		}
 		masks = append(masks, mask...)
-		tokens, err := sd.Chunk(r.words.Encode(s.Caption), r.Config.MaxTokens)
+		tokens, factors := r.tokens(s.Caption)
+		chunks, err := sd.Chunk(tokens, r.Config.MaxTokens)
 		if err != nil {
 			return batch{}, err
 		}
-		ids = append(ids, tokens...)
+		ids, emphasis = append(ids, chunks...), append(emphasis, padded(factors, r.Config.MaxTokens)...)
 		if i < len(samples) {
 			weights[i] = float32(r.weightOf(s) / float64(len(samples)*r.Config.GradAccumulation))
 		}
@@ -81,6 +83,7 @@ func (r *Run) assemble(samples []dataset.Sample, rng *rand.Rand) (batch, error) 
 		ids:       tensors.FromFlatDataAndDimensions(ids, size, len(ids)/size),
 		weights:   tensors.FromFlatDataAndDimensions(weights, size),
 		mask:      tensors.FromFlatDataAndDimensions(masks, size, 1, h, w),
+		emphasis:  tensors.FromFlatDataAndDimensions(emphasis, size, len(emphasis)/size),
 		chance:    []uint64{rng.Uint64(), rng.Uint64(), rng.Uint64()}}
 	return out, nil
 }

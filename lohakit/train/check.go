@@ -29,6 +29,7 @@ func (c Config) Check() error {
 	inf := math.MaxFloat64
 	for _, l := range []limit{
 		{"LR", c.LR, math.SmallestNonzeroFloat64, 1e3, "use 2e-4 (the default) or any value above 0"},
+		{"TextStop", float64(c.TextStop), 0, 1e9, "use 0 (never) or a number of steps"},
 		{"UNetLR", c.UNetLR, 0, 1e3, "use 0 (the same as LR) or a rate above 0"},
 		{"TextLR", c.TextLR, 0, 1e3, "use 0 (the same as LR) or a rate above 0"},
 		{"BlockLRZeroThreshold", c.BlockLRZeroThreshold, 0, 1e3, "use 0 (the default) or a share below those to keep"},
@@ -76,6 +77,8 @@ func (c Config) Check() error {
 		{"ValidateEvery", float64(c.ValidateEvery), 0, 1e9, "use 0 (none) or a number of steps"},
 		{"ValidationBatches", float64(c.ValidationBatches), 1, 1e6, "use 4 (the default)"},
 		{"SaveEvery", float64(c.SaveEvery), 0, 1e9, "use 0 (only when asked) or a number of steps"},
+		{"SaveEveryEpochs", float64(c.SaveEveryEpochs), 0, 1e9, "use 0 (none) or a number of epochs"},
+		{"SaveKeepEpochs", float64(c.SaveKeepEpochs), 0, 1e9, "use 0 (all) or a number of files"},
 		{"SaveKeep", float64(c.SaveKeep), 0, 1e9, "use 0 (all) or a number of files"},
 	} {
 		if !(l.value >= l.min && l.value <= l.max) {

@@ -33,6 +33,7 @@ type Config struct {
 	TextLR           float64 // of the text encoder's part; 0 stands for LR (card: the same as the UNet's)
 	UNetOnly         bool    // leave the text encoder as it is; false (card)
 	TextOnly         bool    // leave the UNet as it is; false (card)
+	TextStop         int     // step after which the text encoder's part stays as it is: stop_text_encoder_training; 0 never
 	Scheduler        string  // one of Schedules; "constant" (card)
 	Warmup           int     // steps over which the rate rises from 0; 0 (tool)
 	SchedulerCycles  int     // of cosine_with_restarts; 1 (tool)
@@ -90,6 +91,7 @@ type Config struct {
 	GradCheckpointing bool    // compute activations again in the backward pass instead of keeping them: less memory, more time; false (tool)
 	MixedBF16         bool    // compute in bfloat16, keep trained weights in float32; false
 	MaxTokens         int     // tokens of a caption that are read: 75, 150 or 225; 150 (tool)
+	WeightedCaptions  bool    // read (a:1.3) and [a] in captions: a token's state is multiplied by its weight, without evening out the mean; false
 	ClipSkip          int     // text encoder layer counted from the end, 1…; 1 (card)
 
 	// Embeddings trained together with the adapter: pivotal tuning.
@@ -115,6 +117,7 @@ type Config struct {
 	PyramidLevels   int     // levels of coarser noise; 0 off
 	PyramidDiscount float64 // strength of level i is this to the i-th power, 0…1; 0.3
 	Perturbation    float64 // input perturbation γ, 0…; 0 off
+	PerturbRandom   bool    // draw that γ from 0…Perturbation at each step; false
 	AlphaMask       bool    // weigh the loss by the images' alpha channels; false
 	MaskDir         string  // folder of mask images that weigh the loss; none
 
@@ -127,11 +130,19 @@ type Config struct {
 	ValidationBatches int    // batches of a validation; 4
 
 	// What is kept.
-	SaveEvery  int    // steps between saved files; 0 only when asked
-	SaveKeep   int    // how many of these stay, the newest; 0 all
-	SaveDType  string // of saved tensors: "fp16" (tool), "bf16", "fp32"
-	OutputDir  string // folder they are saved in; "."
-	OutputName string // what they are called, before "-step00000500"; "adapter"
+	SaveEvery       int    // steps between saved files; 0 only when asked
+	SaveKeep        int    // how many of these stay, the newest; 0 all
+	SaveEveryEpochs int    // epochs between saved files, the last one's excepted; 0 none (tool)
+	SaveKeepEpochs  int    // how many of these stay, the newest; 0 all
+	SaveDType       string // of saved tensors: "fp16" (tool), "bf16", "fp32"
+	OutputDir       string // folder they are saved in; "."
+	OutputName      string // what they are called, before "-step00000500" and "-000004"; "adapter"
+
+	// What their headers tell besides.
+	Comment                      string // the trainers' training_comment; none
+	Title                        string // for people: metadata_title, and so on; the file's name
+	Author, Description, License string // none
+	Tags                         string // separated by commas; none
 }
 
 // Optimizers are the names a Config's Optimizer takes.
@@ -187,7 +198,7 @@ func (c Config) loss() LossOptions {
 // noise returns what the noise is made of.
 func (c Config) noise() NoiseOptions {
 	return NoiseOptions{Offset: c.NoiseOffset, OffsetRandom: c.OffsetRandom, AdaptiveScale: c.AdaptiveNoise,
-		PyramidIterations: c.PyramidLevels, PyramidDiscount: c.PyramidDiscount, Perturbation: c.Perturbation}
+		PyramidIterations: c.PyramidLevels, PyramidDiscount: c.PyramidDiscount, Perturbation: c.Perturbation, PerturbationRandom: c.PerturbRandom}
 }
 
 // optimizer returns the update rule.

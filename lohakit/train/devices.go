@@ -19,13 +19,13 @@ func (r *Run) differentiateOnAll(b batch) ([]*tensors.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := []any{r.packed, r.Model.UNet.Inputs(), r.Model.Text.Inputs(), parts[0].inputs()}
+	in := []any{r.packed, r.Model.UNet.Inputs(), r.Model.Text.Inputs(), parts[0].inputs(r.Config)}
 	for device := 1; device < n; device++ {
 		params, err := xla.CopyTo(device, r.packed)
 		if err != nil {
 			return nil, err
 		}
-		in = append(in, params, r.replicas[device-1], parts[device].inputs())
+		in = append(in, params, r.replicas[device-1], parts[device].inputs(r.Config))
 	}
 	out, err := r.graphs.gradients.Run(in...)
 	if err != nil {
@@ -65,7 +65,7 @@ func (b batch) split(n int) ([]batch, error) {
 			whole *tensors.Tensor
 			part  **tensors.Tensor
 		}{{b.latents, &parts[i].latents}, {b.added, &parts[i].added}, {b.target, &parts[i].target}, {b.timesteps, &parts[i].timesteps},
-			{b.ids, &parts[i].ids}, {b.weights, &parts[i].weights}, {b.mask, &parts[i].mask}} {
+			{b.ids, &parts[i].ids}, {b.weights, &parts[i].weights}, {b.mask, &parts[i].mask}, {b.emphasis, &parts[i].emphasis}} {
 			part, err := rows(f.whole, i, n)
 			if err != nil {
 				return nil, fault.New(fault.Other, "divide batch", "", "%w", err)

@@ -21,13 +21,18 @@ type batch struct {
 	ids                    *tensors.Tensor // [B, 77·chunks] int32
 	weights                *tensors.Tensor // [B] float32: PriorLoss or 1, divided by the number of samples; 0 fills up a short batch
 	mask                   *tensors.Tensor // [B, 1, h, w] float32, 1 where there is none
+	emphasis               *tensors.Tensor // [B, 75·chunks+2] float32: factors on the text encoder's states
 	chance                 []uint64        // random state of the adapter's dropout
 	device                 int32           // of several, which has this part of the batch
 }
 
-// inputs are the batch's tensors in the order that graph code takes them back.
-func (b batch) inputs() []any {
-	return []any{b.latents, b.added, b.target, b.timesteps, b.ids, b.weights, b.mask, b.chance, b.device}
+// inputs are the batch's tensors in the order that graph code takes them back; emphasis, the last, only for those that read it.
+func (b batch) inputs(c Config) []any {
+	list := []any{b.latents, b.added, b.target, b.timesteps, b.ids, b.weights, b.mask, b.chance, b.device}
+	if c.WeightedCaptions {
+		list = append(list, b.emphasis)
+	}
+	return list
 }
 
 // graphs are the compiled programs of a run. They hold no weights: runs that differ in nothing but data, rates and seeds share them.
@@ -128,10 +133,11 @@ var (
 func sharedGraphs(m *sd.Model, a *adapter.Adapter, cfg Config) *graphs {
 	key := fmt.Sprintf("%+v|%+v|%v %v|%+v|%d %d %v %v|%+v", m.Config, cfg.Spec, cfg.UNetOnly, cfg.TextOnly, cfg.loss(), cfg.ClipSkip, cfg.Devices,
 		cfg.MixedBF16, cfg.GradCheckpointing, cfg.Embeddings)
+	key += fmt.Sprint("|", cfg.WeightedCaptions)
 	key += fmt.Sprintf("|%q %q %q %v|%v %v %v", cfg.DownLRWeight, cfg.MidLRWeight, cfg.UpLRWeight, cfg.BlockLRZeroThreshold, cfg.LoRAPlus, cfg.LoRAPlusUNet,
 		cfg.LoRAPlusText)
 	n := networks.get(key, func() *network { return newNetwork(m, a, cfg) })
-	key += fmt.Sprintf("|%T%+v|%v %v", cfg.optimizer(), cfg.optimizer(), cfg.MaxGradNorm, cfg.MaxNorm)
+	key += fmt.Sprintf("|%T%+v|%v %v %v", cfg.optimizer(), cfg.optimizer(), cfg.MaxGradNorm, cfg.MaxNorm, cfg.TextStop)
 	return allGraphs.get(key, func() *graphs { return newGraphs(n, cfg) })
 }
 
@@ -161,7 +167,7 @@ func (n *network) forward(own *adapter.Grouped, words, in []*Node, training bool
 	if n.cfg.MixedBF16 {
 		unet, text, noisy = halved(unet), halved(text), ConvertDType(noisy, dtypes.BFloat16)
 	}
-	context := sd.Context(n.model.Text, own.Apply(text, chance), ids, n.cfg.ClipSkip)
+	context := n.context(own.Apply(text, chance), ids, in[len(in)-1])
 	network := sd.UNet
 	if n.cfg.GradCheckpointing {
 		network = sd.UNetRecomputing
@@ -267,13 +273,19 @@ func updateGraph(n *network, optimizer Optimizer, cfg Config, in []*Node) []*Nod
 	return append(out, Concatenate([]*Node{total, Reshape(norm, 1)}, 0))
 }
 
-// going tells whether the slot of an embedding is trained at a step; nil for those that always are.
+// going tells whether a slot is trained at a step; nil for those that always are.
 func (n *network) going(i int, cfg Config, step *Node) *Node {
-	word := n.slots[i].rate - firstWord
-	if word < 0 || cfg.Embeddings[word].Stop == 0 {
+	stop := 0
+	switch rate := n.slots[i].rate; {
+	case rate == textRate:
+		stop = cfg.TextStop
+	case rate >= firstWord:
+		stop = cfg.Embeddings[rate-firstWord].Stop
+	}
+	if stop == 0 {
 		return nil
 	}
-	return LessOrEqual(step, scalar(step, float64(cfg.Embeddings[word].Stop)))
+	return LessOrEqual(step, scalar(step, float64(stop)))
 }
 
 // lossGraph is the forward pass alone, for validation. Inputs: parameters, frozen weights, batch. Output: each sample's loss [B].

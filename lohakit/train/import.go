@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -26,9 +27,11 @@ type Imported struct {
 	Dataset    string   // dataset TOML, instead of the folders
 	Notes      []string // every field that is unknown or has no effect here, one sentence each
 
-	word    Placeholder // of the textual-inversion trainer
-	lycoris bool        // the network is LyCORIS', not the trainer's own
-	warmup  float64     // share of all steps
+	word                 Placeholder // of the textual-inversion trainer
+	lycoris              bool        // the network is LyCORIS', not the trainer's own
+	warmup               float64     // share of all steps
+	textStop             float64     // the same
+	keepSteps, saveRatio int         // save_last_n_steps, save_n_epoch_ratio
 }
 
 // Import reads how an adapter is or was trained from a file of another program: LoRA_Easy_Training_Scripts (the flat JSON of the model
@@ -191,6 +194,11 @@ func (in *Imported) read(options map[string]any) error {
 	if c.Steps == 0 && in.warmup > 0 {
 		in.note("lr_warmup_steps is a share of the steps, which are not known before the dataset is: Warmup is left 0")
 	}
+	if c.Steps == 0 && in.textStop > 0 {
+		in.note("stop_text_encoder_training is a share of the steps, which are not known before the dataset is: TextStop is left 0")
+	}
+	in.saving()
+	c.TextStop += int(math.Ceil(in.textStop * float64(c.Steps)))
 	c.Warmup += int(in.warmup * float64(c.Steps))
 	if in.word.Name != "" {
 		in.word.Vectors = max(in.word.Vectors, 1)
@@ -202,6 +210,20 @@ func (in *Imported) read(options map[string]any) error {
 		c.Kind, c.Preset = adapter.LoCon, "lycoris-0.1.2"
 	}
 	return nil
+}
+
+// saving is what of saved files depends on several options: save_last_n_steps counts steps, not files, and save_n_epoch_ratio wants so many files.
+func (in *Imported) saving() {
+	c := &in.Config
+	if in.keepSteps > 0 && c.SaveEvery > 0 {
+		c.SaveKeep = in.keepSteps/c.SaveEvery + 1
+	}
+	switch {
+	case in.saveRatio > 0 && c.Steps > 0:
+		in.note("save_n_epoch_ratio is a share of the epochs, which are not known before the dataset is: it is not used")
+	case in.saveRatio > 0:
+		c.SaveEveryEpochs = max(1, c.Epochs/in.saveRatio)
+	}
 }
 
 // importFirst are the options that others refer to or change a part of.

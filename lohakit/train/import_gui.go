@@ -94,6 +94,14 @@ func gui(fields map[string]any) (map[string]any, error) {
 	if percent, err := number(fields["lr_warmup"]); err == nil && percent > 0 {
 		options["lr_warmup_steps"] = percent / 100
 	}
+	for _, name := range []string{"stop_text_encoder_training", "stop_text_encoder_training_pct"} {
+		if percent, err := number(options[name]); err == nil && percent > 0 {
+			delete(options, name)
+			if percent < 100 {
+				options[name] = percent / 100
+			}
+		}
+	}
 	if fields["noise_offset_type"] == "Multires" {
 		delete(options, "noise_offset")
 	} else {

@@ -17,6 +17,16 @@ var imports = map[string]option{
 	"output_name":                       text(func(i *Imported) *string { return &i.Config.OutputName }),
 	"save_precision":                    savePrecision,
 	"save_every_n_steps":                whole(func(c *Config) *int { return &c.SaveEvery }),
+	"save_every_n_epochs":               whole(func(c *Config) *int { return &c.SaveEveryEpochs }),
+	"save_last_n_epochs":                whole(func(c *Config) *int { return &c.SaveKeepEpochs }),
+	"save_last_n_steps":                 func(in *Imported, v any) error { return setWhole(&in.keepSteps, v) },
+	"save_n_epoch_ratio":                func(in *Imported, v any) error { return setWhole(&in.saveRatio, v) },
+	"training_comment":                  text(func(i *Imported) *string { return &i.Config.Comment }),
+	"metadata_title":                    text(func(i *Imported) *string { return &i.Config.Title }),
+	"metadata_author":                   text(func(i *Imported) *string { return &i.Config.Author }),
+	"metadata_description":              text(func(i *Imported) *string { return &i.Config.Description }),
+	"metadata_license":                  text(func(i *Imported) *string { return &i.Config.License }),
+	"metadata_tags":                     text(func(i *Imported) *string { return &i.Config.Tags }),
 	"network_module":                    networkModule,
 	"network_dim":                       whole(func(c *Config) *int { return &c.Dim }),
 	"network_alpha":                     real(func(c *Config) *float64 { return &c.Alpha }),
@@ -58,6 +68,10 @@ var imports = map[string]option{
 	"multires_noise_iterations":         whole(func(c *Config) *int { return &c.PyramidLevels }),
 	"multires_noise_discount":           real(func(c *Config) *float64 { return &c.PyramidDiscount }),
 	"ip_noise_gamma":                    real(func(c *Config) *float64 { return &c.Perturbation }),
+	"ip_noise_gamma_random_strength":    flag(func(c *Config) *bool { return &c.PerturbRandom }),
+	"weighted_captions":                 flag(func(c *Config) *bool { return &c.WeightedCaptions }),
+	"stop_text_encoder_training":        textStop,
+	"stop_text_encoder_training_pct":    textStop,
 	"zero_terminal_snr":                 flag(func(c *Config) *bool { return &c.ZeroTerminalSNR }),
 	"min_timestep":                      whole(func(c *Config) *int { return &c.MinTimestep }),
 	"max_timestep":                      whole(func(c *Config) *int { return &c.MaxTimestep }),
@@ -116,17 +130,16 @@ var withoutEffect = []string{
 	"cache_latents_to_disk", "config_file", "conv_alphas", "conv_block_alphas", "conv_block_dims", "conv_dims", "dataset_class",
 	"dataset_repeats", "ddp_timeout", "debug_dataset", "deepspeed", "down_lr_weight", "dynamo_backend",
 	"face_crop_aug_range", "fp8_base", "fp8_base_unet", "full_bf16", "full_fp16", "fused_backward_pass",
-	"highvram", "huggingface_repo_id", "in_json", "initial_epoch", "initial_step", "ip_noise_gamma_random_strength", "log_config",
+	"highvram", "huggingface_repo_id", "in_json", "initial_epoch", "initial_step", "log_config",
 	"log_prefix", "log_tracker_config", "log_tracker_name", "log_with", "logging_dir", "loraplus_lr_ratio",
 	"loraplus_text_encoder_lr_ratio", "loraplus_unet_lr_ratio", "lowram", "lowvram", "lr_scheduler_args", "lr_scheduler_type",
-	"masked_loss", "max_data_loader_n_workers", "mem_eff_attn", "metadata_author", "metadata_description", "metadata_license",
-	"metadata_tags", "metadata_title", "mid_lr_weight", "no_half_vae", "no_metadata", "output_config",
-	"persistent_data_loader_workers", "resize_interpolation", "resume", "sample_every_n_epochs", "save_every_n_epochs",
-	"save_last_n_epochs", "save_last_n_epochs_state", "save_last_n_steps", "save_last_n_steps_state", "save_model_as", "save_n_epoch_ratio",
+	"masked_loss", "max_data_loader_n_workers", "mem_eff_attn", "mid_lr_weight", "no_half_vae", "no_metadata", "output_config",
+	"persistent_data_loader_workers", "resize_interpolation", "resume", "sample_every_n_epochs",
+	"save_last_n_epochs_state", "save_last_n_steps_state", "save_model_as",
 	"save_state", "save_state_on_train_end", "sdpa", "skip_cache_check", "skip_image_resolution", "skip_until_initial_step",
-	"stop_text_encoder_training", "stop_text_encoder_training_pct", "tokenizer_cache_dir", "torch_compile", "train_inpainting",
-	"training_comment", "up_lr_weight", "use_object_template", "use_style_template", "v2", "vae_batch_size", "validate_every_n_epochs", "wandb_api_key", "wandb_run_name",
-	"weighted_captions", "weights", "xformers",
+	"tokenizer_cache_dir", "torch_compile", "train_inpainting",
+	"up_lr_weight", "use_object_template", "use_style_template", "v2", "vae_batch_size", "validate_every_n_epochs", "wandb_api_key", "wandb_run_name",
+	"weights", "xformers",
 }
 
 func savePrecision(in *Imported, v any) error {
@@ -177,6 +190,23 @@ func warmup(in *Imported, v any) error {
 	default:
 		in.Config.Warmup = int(n)
 	}
+	return nil
+}
+
+// textStop reads a number of steps, or a share of all steps as gui makes it of the GUI's percent.
+func textStop(in *Imported, v any) error {
+	n, err := number(v)
+	switch {
+	case err != nil:
+		return err
+	case n < 0:
+		in.Config.UNetOnly = true
+	case n < 1:
+		in.textStop = n
+	default:
+		in.Config.TextStop = int(n)
+	}
+	in.note("stop_text_encoder_training is followed here, also for a LoRA; kohya's train_network.py passes over it")
 	return nil
 }
 

@@ -100,7 +100,7 @@ func TestEveryEasyScriptsField(t *testing.T) {
 		"TagDropout=0.2 Weights=l LR=0.001 UNetLR=0.002 TextLR=0.003 UNetOnly Scheduler=cosine_with_restarts Warmup=40 SchedulerCycles=3 SchedulerPower=2 " +
 		"Optimizer=Lion WeightDecay=0.2 MaxGradNorm=2 GradAccumulation=2 Steps=400 BatchSize=2 Height=768 MinBucket=256 MaxBucket=1024 " +
 		"BucketStep=32 NoUpscale Flip Color RandomCrop PriorLoss=0.5 Seed=5 GradCheckpointing MixedBF16 MaxTokens=225 ClipSkip=2 VPrediction NoiseOffset=0.1 " +
-		"SaveDType=bf16 OutputDir=o OutputName=name"
+		"SaveEveryEpochs=1 SaveKeepEpochs=1 SaveDType=bf16 OutputDir=o OutputName=name Comment=c"
 	if got := in.Config.Name(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -108,7 +108,7 @@ func TestEveryEasyScriptsField(t *testing.T) {
 	if strings.Contains(notes, "is not known") {
 		t.Errorf("notes\n%s", notes)
 	}
-	for _, name := range []string{"sample_every_n_epochs", "training_comment", "lr_scheduler_type", "save_every_n_epochs", "xformers",
+	for _, name := range []string{"sample_every_n_epochs", "lr_scheduler_type", "xformers",
 		"face_crop_aug_range", "resume"} {
 		if !strings.Contains(notes, name+" has no effect here") {
 			t.Errorf("%s is passed over in silence", name)
@@ -200,6 +200,10 @@ network_weights = "earlier.safetensors"
 dim_from_weights = true
 base_weights = ["style.safetensors", "detail.safetensors"]
 base_weights_multiplier = [0.5]
+weighted_captions = true
+ip_noise_gamma = 0.1
+ip_noise_gamma_random_strength = true
+stop_text_encoder_training = 300
 [optimizer]
 optimizer_type = "Prodigy"
 optimizer_args = ["weight_decay=0.01", "betas=(0.9, 0.999)", "d_coef=2", "use_bias_correction=True"]
@@ -220,10 +224,11 @@ network_train_unet_only = false
 	if c.Kind != adapter.LoCon || c.Dim != 16 || c.Alpha != 8 || c.ConvDim != 8 || c.ConvAlpha != 8 || !c.Tucker || c.Preset != "attn-mlp" ||
 		c.Optimizer != "Prodigy" || c.Beta2 != 0.999 || c.DCoef != 2 || !c.BiasCorrection || c.Epochs != 10 || c.Steps != 0 ||
 		c.Resolution != 768 || c.MinSNRGamma != 5 || c.TextLR != 0.5 || c.Warmup != 100 ||
-		c.Weights != "earlier.safetensors" || !c.DimFromWeights || len(c.BaseWeights) != 2 || !slices.Equal(c.BaseWeightsMultiplier, []float64{0.5}) {
+		c.Weights != "earlier.safetensors" || !c.DimFromWeights || len(c.BaseWeights) != 2 || !slices.Equal(c.BaseWeightsMultiplier, []float64{0.5}) ||
+		!c.WeightedCaptions || !c.PerturbRandom || c.Perturbation != 0.1 || c.TextStop != 300 {
 		t.Errorf("%+v", c)
 	}
-	if len(in.Notes) != 1 || !strings.Contains(in.Notes[0], "unknown") {
+	if len(in.Notes) != 2 || !strings.Contains(in.Notes[0], "unknown") || !strings.Contains(in.Notes[1], "stop_text_encoder_training") {
 		t.Errorf("notes %q", in.Notes)
 	}
 }
@@ -246,6 +251,10 @@ func TestImportNetworkArguments(t *testing.T) {
 	}
 	in, err = parseImport([]byte("network_module = \"lycoris.kohya\"\nnetwork_args = [\"algo=lokr\", \"use_scalar=True\", \"unbalanced_factorization=True\", \"bypass_mode=True\"]"))
 	if c = in.Config; err != nil || !c.UseScalar || !c.UnbalancedFactorization || len(in.Notes) != 1 || !strings.Contains(in.Notes[0], "bypass_mode") {
+		t.Errorf("%s, notes %q, %v", c.Name(), in.Notes, err)
+	}
+	in, err = parseImport([]byte(`{"LoRA_type": "Standard", "stop_text_encoder_training": 30, "max_train_steps": 500}`)) // percent
+	if c = in.Config; err != nil || c.TextStop != 150 || len(in.Notes) != 1 {
 		t.Errorf("%s, notes %q, %v", c.Name(), in.Notes, err)
 	}
 	in, err = parseImport([]byte(`{"LoRA_type": "Standard", "up_lr_weight": "sine", "mid_lr_weight": "", "rank_dropout": 0.1, "network_dropout": 0.2, "loraplus_unet_lr_ratio": 4,

@@ -20,14 +20,16 @@ func real(field func(*Config) *float64) option {
 }
 
 func whole(field func(*Config) *int) option {
-	return func(in *Imported, v any) error {
-		n, err := number(v)
-		if err == nil && (n != math.Trunc(n) || math.Abs(n) > 1e9) {
-			return fmt.Errorf("%v is not a whole number", v)
-		}
-		*field(&in.Config) = int(n)
-		return err
+	return func(in *Imported, v any) error { return setWhole(field(&in.Config), v) }
+}
+
+func setWhole(to *int, v any) error {
+	n, err := number(v)
+	if err == nil && (n != math.Trunc(n) || math.Abs(n) > 1e9) {
+		return fmt.Errorf("%v is not a whole number", v)
 	}
+	*to = int(n)
+	return err
 }
 
 func text(field func(*Imported) *string) option {

@@ -137,4 +137,16 @@ func TestNoise(t *testing.T) {
 	if w, _ := variances(difference); math.Abs(w-1) > 0.02 {
 		t.Errorf("perturbation varies by %.3f times its γ²", w)
 	}
+	strength := 0.0 // of a perturbation drawn from 0…γ: half of it on average
+	for seed := range uint64(64) {
+		added, target := Noise(rand.New(rand.NewPCG(3, seed)), latents[:4*side*side], 1, 4, side, side, NoiseOptions{Perturbation: 0.1, PerturbationRandom: true})
+		square := 0.0
+		for i := range added {
+			square += float64(added[i]-target[i]) * float64(added[i]-target[i]) / float64(len(added))
+		}
+		strength += math.Sqrt(square) / 0.1 / 64
+	}
+	if math.Abs(strength-0.5) > 0.15 {
+		t.Errorf("random perturbations are %.2f of γ on average", strength)
+	}
 }

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
@@ -37,7 +38,7 @@ func (r *Run) Metadata(name string) map[string]string {
 		}
 	}
 	maps.Copy(m, r.baseFacts())
-	maps.Copy(m, r.modelspec("lora", "diffusers", name))
+	maps.Copy(m, r.modelspec("lora", "diffusers", cmp.Or(r.Config.Title, name)))
 	return m
 }
 
@@ -52,7 +53,21 @@ func (r *Run) modelspec(kind, implementation, name string) map[string]string {
 	if c := r.Config; c.MinTimestep > 0 || c.MaxTimestep < sd.Timesteps {
 		m["modelspec.timestep_range"] = fmt.Sprintf("%d,%d", c.MinTimestep, c.MaxTimestep)
 	}
+	for key, text := range map[string]string{"author": r.Config.Author, "description": r.Config.Description, "license": r.Config.License,
+		"tags": r.Config.Tags} {
+		if text != "" {
+			m["modelspec."+key] = text
+		}
+	}
 	return m
+}
+
+// commentOf is what the trainers write for no comment, or the comment.
+func commentOf(c Config) any {
+	if c.Comment == "" {
+		return nil
+	}
+	return c.Comment
 }
 
 // facts are the run's own values under kohya's keys; nil stands for what is off or does not exist here.
@@ -82,8 +97,8 @@ func (r *Run) facts(name string) map[string]any {
 		"ss_cache_latents": !c.Color && !c.RandomCrop, "ss_seed": c.Seed, "ss_noise_offset": orNone(c.NoiseOffset),
 		"ss_noise_offset_random_strength": c.OffsetRandom, "ss_adaptive_noise_scale": orNone(c.AdaptiveNoise),
 		"ss_multires_noise_iterations": orNone(float64(c.PyramidLevels)), "ss_multires_noise_discount": c.PyramidDiscount,
-		"ss_ip_noise_gamma": orNone(c.Perturbation), "ss_ip_noise_gamma_random_strength": false,
-		"ss_zero_terminal_snr": c.ZeroTerminalSNR, "ss_training_comment": nil, "ss_sd_scripts_commit_hash": nil,
+		"ss_ip_noise_gamma": orNone(c.Perturbation), "ss_ip_noise_gamma_random_strength": c.PerturbRandom,
+		"ss_zero_terminal_snr": c.ZeroTerminalSNR, "ss_training_comment": commentOf(c), "ss_sd_scripts_commit_hash": nil,
 		"ss_optimizer": r.graphs.optimizer.Class(), "ss_max_grad_norm": c.MaxGradNorm, "ss_scale_weight_norms": orNone(c.MaxNorm),
 		"ss_caption_dropout_rate": c.Dropout, "ss_caption_dropout_every_n_epochs": c.DropoutEveryNEpochs,
 		"ss_caption_tag_dropout_rate": c.TagDropout, "ss_face_crop_aug_range": nil, "ss_prior_loss_weight": c.PriorLoss,

@@ -82,7 +82,7 @@ func (r *Run) differentiate(b batch, report func(Status)) (grads []*tensors.Tens
 	if r.Config.Devices > 1 {
 		grads, err = r.differentiateOnAll(b)
 	} else {
-		grads, err = r.graphs.gradients.Run(r.packed, r.Model.UNet.Inputs(), r.Model.Text.Inputs(), b.inputs())
+		grads, err = r.graphs.gradients.Run(r.packed, r.Model.UNet.Inputs(), r.Model.Text.Inputs(), b.inputs(r.Config))
 	}
 	return grads, compiled, err
 }
@@ -146,8 +146,8 @@ search:
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
-// firstWord is the place of the first embedding's rate.
-const firstWord = 2
+// textRate and firstWord are the places of the text encoder's rate and the first embedding's.
+const textRate, firstWord = 1, 2
 
 // rates are the learning rates of the UNet's part, of the text encoder's and of each embedding, before the schedule.
 func (c Config) rates() []float64 {

@@ -41,13 +41,27 @@ func rowsOf(t testing.TB, e sd.Embedding) []float32 {
 func TestPivotalTuning(t *testing.T) {
 	cfg := withWords(tinyConfig())
 	cfg.Bundle, cfg.SaveDType, cfg.SaveEvery, cfg.SaveKeep, cfg.OutputDir = true, "fp32", 2, 1, t.TempDir()
+	cfg.TextStop = 4
 	cfg.SampleEvery, cfg.SamplePrompts = 6, "a (tilty:1.2) --n <hat> --s 2 --l 2 --d 0 --w 32 --h 32"
 	r := tinyRun(t, cfg)
 	tilty, hat := rowsOf(t, r.Adapter.Embeddings[0]), rowsOf(t, r.Adapter.Embeddings[1])
 	if r.Adapter.Embeddings[0].Vectors() != 3 || len(r.Warnings) != 0 {
 		t.Fatalf("%d vectors, warnings %q", r.Adapter.Embeddings[0].Vectors(), r.Warnings)
 	}
+	values := func(prefix string) (all []float32) {
+		for _, name := range r.Adapter.Params.Names() {
+			if strings.HasPrefix(name, prefix) {
+				all = append(all, tensors.MustCopyFlatData[float32](r.Adapter.Params.Get(name))...)
+			}
+		}
+		return all
+	}
+	text := values("lora_te_")
 	train(t, r, 4)
+	if slices.Equal(values("lora_te_"), text) {
+		t.Error("the text encoder's part did not move")
+	}
+	text, unet := values("lora_te_"), values("lora_unet_")
 	after := rowsOf(t, r.Adapter.Embeddings[1])
 	if slices.Equal(after, hat) || slices.Equal(rowsOf(t, r.Adapter.Embeddings[0]), tilty) {
 		t.Error("a word did not move")
@@ -55,6 +69,9 @@ func TestPivotalTuning(t *testing.T) {
 	train(t, r, 2)
 	if !slices.Equal(rowsOf(t, r.Adapter.Embeddings[1]), after) {
 		t.Error("a word moved after it stopped")
+	}
+	if !slices.Equal(values("lora_te_"), text) || slices.Equal(values("lora_unet_"), unet) {
+		t.Error("the text encoder's part moved after TextStop, or the UNet's did not")
 	}
 
 	path := filepath.Join(cfg.OutputDir, "adapter-step00000006.safetensors")
@@ -160,7 +177,7 @@ func TestWordGradient(t *testing.T) {
 		values[at] += delta
 		moved := slices.Clone(r.packed)
 		moved[slot] = tensors.FromFlatDataAndDimensions(values, r.packed[slot].Shape().Dimensions...)
-		grads, err := r.graphs.gradients.Run(moved, r.Model.UNet.Inputs(), r.Model.Text.Inputs(), b.inputs())
+		grads, err := r.graphs.gradients.Run(moved, r.Model.UNet.Inputs(), r.Model.Text.Inputs(), b.inputs(r.Config))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -52,31 +52,53 @@ func embeddingPath(adapter, name string) string {
 	return filepath.Join(filepath.Dir(adapter), "embeddings", name+".safetensors")
 }
 
-// saveOnSchedule saves every SaveEvery steps, as the trainers name such files, and deletes the oldest beyond SaveKeep.
+// saveOnSchedule saves every SaveEvery steps and every SaveEveryEpochs epochs, as the trainers name such files, and deletes those beyond SaveKeep
+// and SaveKeepEpochs. As with them the last epoch has no file of its own: Save writes what it ends with.
 func (r *Run) saveOnSchedule() error {
-	if r.Config.SaveEvery == 0 || r.done%r.Config.SaveEvery != 0 {
-		return nil
+	c := r.Config
+	if every := c.SaveEvery; every > 0 && r.done%every == 0 {
+		if err := r.saveScheduled(stepSuffix, r.done, r.done-c.SaveKeep*every, c.SaveKeep > 0); err != nil {
+			return err
+		}
 	}
+	if every, epoch := c.SaveEveryEpochs, r.ended(); every > 0 && epoch > 0 && epoch%every == 0 && r.done < r.total {
+		return r.saveScheduled(epochSuffix, epoch, epoch-c.SaveKeepEpochs*every, c.SaveKeepEpochs > 0)
+	}
+	return nil
+}
+
+// ended is the number of the epoch that the last step ended, from 1; 0 if it ended none.
+func (r *Run) ended() int {
+	k := r.Config.GradAccumulation
+	if epoch := r.done * k / r.perEpoch; epoch > (r.done-1)*k/r.perEpoch {
+		return epoch
+	}
+	return 0
+}
+
+// saveScheduled saves the file of a number, and if asked deletes that of an earlier one.
+func (r *Run) saveScheduled(suffix func(int) string, number, old int, forget bool) error {
 	if err := os.MkdirAll(r.Config.OutputDir, 0o755); err != nil {
 		return fault.New(fault.IO, "save adapter", r.Config.OutputDir, "%w", err).Fix("choose another OutputDir")
 	}
 	if err := r.Sync(); err != nil {
 		return err
 	}
-	if err := r.save(r.scheduled(r.done), stepSuffix(r.done)); err != nil {
+	path := func(number int) string {
+		return filepath.Join(r.Config.OutputDir, r.Config.OutputName+suffix(number)+".safetensors")
+	}
+	if err := r.save(path(number), suffix(number)); err != nil {
 		return err
 	}
-	if old := r.done - r.Config.SaveKeep*r.Config.SaveEvery; r.Config.SaveKeep > 0 && old > 0 {
-		os.Remove(r.scheduled(old))
+	if forget && old > 0 {
+		os.Remove(path(old))
 		for _, e := range r.Adapter.Embeddings {
-			os.Remove(embeddingPath(r.scheduled(old), e.Name+stepSuffix(old)))
+			os.Remove(embeddingPath(path(old), e.Name+suffix(old)))
 		}
 	}
 	return nil
 }
 
-func (r *Run) scheduled(step int) string {
-	return filepath.Join(r.Config.OutputDir, r.Config.OutputName+stepSuffix(step)+".safetensors")
-}
-
 func stepSuffix(step int) string { return fmt.Sprintf("-step%08d", step) }
+
+func epochSuffix(epoch int) string { return fmt.Sprintf("-%06d", epoch) }

@@ -27,7 +27,7 @@ func slotsOf(groups []adapter.Group, a *adapter.Adapter, share func(layer, suffi
 		for _, suffix := range g.Suffixes {
 			s := slot{share: share(g.Layers[0], suffix)}
 			if g.Part == checkpoint.Text {
-				s.rate = 1
+				s.rate = textRate
 			}
 			for _, layer := range g.Layers {
 				s.names = append(s.names, layer+"."+suffix)

@@ -67,7 +67,7 @@ func (r *Run) lossOf(packed []*tensors.Tensor, batches int) (float64, error) {
 		if err != nil {
 			return 0, err
 		}
-		out, err := r.graphs.loss.Run(packed, r.Model.UNet.Inputs(), r.Model.Text.Inputs(), fed.inputs())
+		out, err := r.graphs.loss.Run(packed, r.Model.UNet.Inputs(), r.Model.Text.Inputs(), fed.inputs(r.Config))
 		if err != nil {
 			return 0, err
 		}
