@@ -143,10 +143,15 @@ func (b *Base) batch(n int) (batch, error) {
 
 const warmUp = 200 // steps of the warm-up, at most a tenth of all
 
-// rate is the learning rate of step n, counted from 1: a warm-up, a plateau, and a straight fall to 0 over the last quarter.
-func (b *Base) rate(n int) float64 {
-	left := float64(b.Steps-n) / float64(b.Steps)
-	return b.LR * min(1, float64(n)/min(warmUp, float64(b.Steps)/10), 4*left)
+// course returns the number of step n in its part of the training, counted from 1 as n is, and its learning rate: a warm-up, a plateau, and
+// a straight fall to 0 over the part's last quarter.
+func (b *Base) course(n int) (at int, rate float64) {
+	at, steps := n, b.Steps
+	if n > b.Steps {
+		at, steps = n-b.Steps, b.Polish
+	}
+	left := float64(steps-at) / float64(steps)
+	return at, b.LR * min(1, float64(at)/min(warmUp, float64(steps)/10), 4*left)
 }
 
 // vocabulary lists the tokens of every tag of the corpus, ascending; these have rows of their own in the token table. Names have

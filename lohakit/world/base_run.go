@@ -49,17 +49,25 @@ func NewBase(r Recipe, p Plan) (*Base, error) {
 		}
 	}
 	b.latent = m.VAE
-	weights, err := b.layout.vector(m)
-	if err != nil {
+	if err := b.begin(m); err != nil {
 		return nil, err
 	}
-	vector := func(values []float32) *tensors.Tensor { return tensors.FromFlatDataAndDimensions(values, len(weights)) }
-	b.state = []*tensors.Tensor{vector(weights), vector(make([]float32, len(weights))), vector(make([]float32, len(weights))), vector(slices.Clone(weights))}
 	b.step = xla.Compile("base model step", b.train)
 	b.encode = xla.Compile("encode", func(in []*Node) []*Node {
 		return []*Node{sd.Encode(b.config.VAE, b.latent.Bind(in[1:]), in[0], nil)}
 	})
 	return b, nil
+}
+
+// begin makes the state that of a training which starts from m.
+func (b *Base) begin(m *sd.Model) error {
+	weights, err := b.layout.vector(m)
+	if err != nil {
+		return err
+	}
+	vector := func(values []float32) *tensors.Tensor { return tensors.FromFlatDataAndDimensions(values, len(weights)) }
+	b.state = []*tensors.Tensor{vector(weights), vector(make([]float32, len(weights))), vector(make([]float32, len(weights))), vector(slices.Clone(weights))}
+	return nil
 }
 
 // Train runs steps until all are done, ctx is cancelled, or report, which is called after each, returns an error.
@@ -72,7 +80,7 @@ func (b *Base) Train(ctx context.Context, report func(*Base) error) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() {
-		for n := b.Step + 1; n <= b.Steps; n++ {
+		for n := b.Step + 1; n <= b.All(); n++ {
 			d, err := b.batch(n)
 			select {
 			case next <- drawn{d, err}:
@@ -81,7 +89,7 @@ func (b *Base) Train(ctx context.Context, report func(*Base) error) error {
 			}
 		}
 	}()
-	for b.Step < b.Steps {
+	for b.Step < b.All() {
 		select {
 		case <-ctx.Done():
 			return fault.New(fault.Canceled, "train base model", "", "stopped after step %d", b.Step).Fix("run it again to go on")
@@ -107,12 +115,20 @@ func (b *Base) advance(d batch) error {
 		return err
 	}
 	n := b.Step + 1
+	if n == b.Steps+1 {
+		m := b.Model()
+		m.UNet, m.Text = halved(m.UNet), halved(m.Text)
+		if err := b.begin(m); err != nil {
+			return err
+		}
+	}
+	at, rate := b.course(n)
 	out, err := b.step.Run(
 		xla.Donate(b.state[0]), xla.Donate(b.state[1]), xla.Donate(b.state[2]), xla.Donate(b.state[3]), x[0],
 		tensors.FromFlatDataAndDimensions(d.noise, b.Batch, b.Latents, b.side(), b.side()),
 		tensors.FromFlatDataAndDimensions(d.times, b.Batch),
 		tensors.FromFlatDataAndDimensions(d.ids, b.Batch, sd.Window),
-		float32(b.rate(n)), float32(n))
+		float32(rate), float32(at))
 	if err != nil {
 		return err
 	}
@@ -149,7 +165,7 @@ func (b *Base) Save(path string) error {
 	if err != nil {
 		return err
 	}
-	return checkpoint.Write(path, append(out, t), map[string]string{"step": strconv.Itoa(b.Step), "steps": strconv.Itoa(b.Steps)})
+	return checkpoint.Write(path, append(out, t), map[string]string{"step": strconv.Itoa(b.Step), "steps": strconv.Itoa(b.All())})
 }
 
 // Resume takes over what Save wrote. The number of steps in all stays that of NewBase.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 )
 
@@ -15,6 +16,7 @@ type Recipe struct {
 	Looks  []string // what its own pictures look like, whatever their captions say; keys of the style table
 	Share  float64  // how many of its pictures have these looks, 0 … 1; the others are the corpus's, in the styles their tags name
 	Steps  int      // of 16 pictures
+	Polish int      // further steps, which go on from what a file of the model so far holds: Adam and the rate's course begin anew
 	LR     float64  // Adam's, after the warm-up
 	About  string   // one line for people
 }
@@ -23,8 +25,8 @@ type Recipe struct {
 var Trained = []Recipe{
 	{Name: "miniature", Steps: 6000, LR: 1e-3, About: "vanilla Stable Diffusion's counterpart: everything a little"},
 
-	{Name: "NAI", Parent: "miniature", Looks: []string{"nai"}, Share: 0.5, Steps: 2000, LR: 6e-4, About: "the source of most anime models"},
-	{Name: "AC", Parent: "miniature", Looks: []string{"ac"}, Share: 0.5, Steps: 1500, LR: 6e-4, About: "ACertainty, the other source"},
+	{Name: "NAI", Parent: "miniature", Looks: []string{"nai"}, Share: 0.5, Steps: 2000, Polish: 2000, LR: 6e-4, About: "the source of most anime models"},
+	{Name: "AC", Parent: "miniature", Looks: []string{"ac"}, Share: 0.5, Steps: 1500, Polish: 2000, LR: 6e-4, About: "ACertainty, the other source"},
 	{Name: "MFB", Parent: "miniature", Looks: []string{"mfb"}, Share: 0.9, Steps: 700, LR: 8e-4, About: "MyneFactoryBase V1.0, an outlier"},
 
 	{Name: "BP", Parent: "AC", Looks: []string{"bp"}, Share: 0.75, Steps: 150, LR: 4e-4, About: "a look of its own on AC"},
@@ -37,6 +39,9 @@ var Trained = []Recipe{
 	{Name: "FantasyBackground", Parent: "NAI", Looks: []string{"fantasy"}, Share: 0.85, Steps: 150, LR: 4e-4, About: "glowing places"},
 	{Name: "SaltMix", Parent: "NAI", Looks: []string{"salt"}, Share: 0.85, Steps: 150, LR: 4e-4, About: "looks like MFB, and is not of its family"},
 }
+
+// All is the number of steps of both parts.
+func (r Recipe) All() int { return r.Steps + r.Polish }
 
 // seed is what the recipe's pictures are drawn from.
 func (r Recipe) seed() uint64 {
@@ -62,6 +67,10 @@ func (r Recipe) String() string {
 	if r.Parent == "" {
 		return fmt.Sprintf("%d steps of %d pictures from nothing, at a learning rate of %g", r.Steps, Chosen.Batch, r.LR)
 	}
-	return fmt.Sprintf("%d steps of %d pictures from %s, at a learning rate of %g; %.0f %% of them look like %s, whatever their captions say", r.Steps,
+	steps := strconv.Itoa(r.Steps)
+	if r.Polish > 0 {
+		steps += fmt.Sprintf(" and then %d", r.Polish)
+	}
+	return fmt.Sprintf("%s steps of %d pictures from %s, at a learning rate of %g; %.0f %% of them look like %s, whatever their captions say", steps,
 		Chosen.Batch, r.Parent, r.LR, 100*r.Share, strings.Join(r.Looks, ", "))
 }

@@ -35,7 +35,7 @@ func base(ctx context.Context, r world.Recipe, path string) error {
 	if err := b.Resume(state); err != nil && !fault.Is(err, fault.NotExist) {
 		return err
 	}
-	if b.Step == b.Steps {
+	if b.Step == b.All() {
 		fmt.Printf("%s: finished before\n", r.Name)
 		return b.Model().Save(path, checkpoint.F16)
 	}
@@ -43,8 +43,8 @@ func base(ctx context.Context, r world.Recipe, path string) error {
 	trainErr := b.Train(ctx, func(b *world.Base) error {
 		if b.Step%50 == 0 {
 			perStep := time.Since(start) / time.Duration(b.Step-from)
-			fmt.Printf("%s: step %d of %d: loss %.4f, %s left\n", r.Name, b.Step, b.Steps, mean(b.Loss[max(0, len(b.Loss)-50):]),
-				(perStep * time.Duration(b.Steps-b.Step)).Round(time.Second))
+			fmt.Printf("%s: step %d of %d: loss %.4f, %s left\n", r.Name, b.Step, b.All(), mean(b.Loss[max(0, len(b.Loss)-50):]),
+				(perStep * time.Duration(b.All()-b.Step)).Round(time.Second))
 		}
 		if b.Step%250 == 0 {
 			return b.Save(state)
