@@ -33,14 +33,14 @@ func fingerprint(weights *sd.Params) (string, error) {
 
 // entry names an image's cache entry by all that decides its latents' distribution: the content of its file, how that is scaled, cut and
 // mirrored, and the autoencoder. Where the file lies and what it is called does not matter.
-func (e *Encoder) entry(item Item, flip bool) (string, error) {
+func (e *Encoder) entry(item Item, method string, flip bool) (string, error) {
 	f, err := item.limits.open(item.Path)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
 	sum := sha256.New()
-	fmt.Fprintf(sum, "%s %s %s %v\n", e.vae, item.Resized, item.Bucket, flip)
+	fmt.Fprintf(sum, "%s %s %s %v\n%s", e.vae, item.Resized, item.Bucket, flip, method)
 	if _, err := io.Copy(sum, f); err != nil {
 		return "", readFault("read image", item.Path, err)
 	}

@@ -7,6 +7,7 @@ package dataset
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/lohakit/notebook/lohakit/fault"
@@ -31,16 +32,17 @@ type Options struct {
 
 // Subset is one folder of images and how its captions and pixels are drawn.
 type Subset struct {
-	Dir            string   // folder of the images
-	Repeats        int      // how often an epoch shows each image, 1 or more; in kohya form the number before "_"
-	ClassTokens    string   // caption of an image without a caption file; in kohya form what follows "N_"
-	Regularization bool     // true: loss is weighted by PriorLossWeight, repeats are evened out against the training images
-	Captions       Captions // caption processing
-	Flip           bool     // mirror left to right with probability ½
-	Color          bool     // vary hue or gamma with probability ½ (cannot cache latents)
-	RandomCrop     bool     // cut a random part instead of the centre (cannot cache latents)
-	AlphaMask      bool     // the image's alpha channel is the loss mask
-	MaskDir        string   // folder of mask images with the same stems, red channel 0…255 is weight 0…1; default none
+	Dir                 string   // folder of the images
+	Repeats             int      // how often an epoch shows each image, 1 or more; in kohya form the number before "_"
+	ClassTokens         string   // caption of an image without a caption file; in kohya form what follows "N_"
+	Regularization      bool     // true: loss is weighted by PriorLossWeight, repeats are evened out against the training images
+	Captions            Captions // caption processing
+	Flip                bool     // mirror left to right with probability ½
+	Color               bool     // vary hue or gamma with probability ½ (cannot cache latents)
+	RandomCrop          bool     // cut a random part instead of the centre (cannot cache latents)
+	AlphaMask           bool     // the image's alpha channel is the loss mask
+	ResizeInterpolation string   // how images are scaled: one of Interpolations; ""
+	MaskDir             string   // folder of mask images with the same stems, red channel 0…255 is weight 0…1; default none
 
 	fromFile bool // its settings come from a dataset file
 }
@@ -169,6 +171,10 @@ func (o Options) complete() (Options, error) {
 func (s Subset) complete() (Subset, error) {
 	if s.Repeats < 0 || s.Repeats > 1e6 {
 		return s, fault.New(fault.Invalid, "load dataset", "Repeats", "%d is outside 1…1000000", s.Repeats).Fix("use 1 or more")
+	}
+	if !slices.Contains(Interpolations, s.ResizeInterpolation) {
+		return s, fault.New(fault.Invalid, "load dataset", "ResizeInterpolation", "%q is not known", s.ResizeInterpolation).
+			Fix("leave it empty, or use one of %s", strings.Join(Interpolations[1:], ", "))
 	}
 	var err error
 	s.Captions, err = s.Captions.complete()

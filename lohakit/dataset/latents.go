@@ -158,7 +158,7 @@ func (e *Encoder) read(s *Set, key latentKey) read {
 	item := s.Items[key.item]
 	sub := s.Subsets[item.Subset]
 	if e.opts.Cache != "" {
-		if r.path, r.err = e.entry(item, key.flip); r.err != nil {
+		if r.path, r.err = e.entry(item, sub.ResizeInterpolation, key.flip); r.err != nil {
 			return r
 		}
 		r.mean, r.logvar = readMoments(r.path, e.model.Config.VAE, item.Bucket)

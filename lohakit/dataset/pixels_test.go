@@ -19,10 +19,11 @@ func TestPixelsAreTheTrainers(t *testing.T) {
 		Size   [2]int
 		Pixels [][3]int
 		By     float64
+		Name   string
 	}
 	var f struct {
 		picture
-		Lanczos, Area, Hue, Gamma []picture
+		Lanczos, Area, Named, Hue, Gamma []picture
 	}
 	if err := json.Unmarshal(data, &f); err != nil {
 		t.Fatal(err)
@@ -35,7 +36,7 @@ func TestPixelsAreTheTrainers(t *testing.T) {
 		return out
 	}
 	source := load(f.picture)
-	resized := func(p pixels, want picture) pixels { return p.resize(Size{want.Size[0], want.Size[1]}) }
+	resized := func(p pixels, want picture) pixels { return p.resize(Size{want.Size[0], want.Size[1]}, want.Name) }
 	for _, c := range []struct {
 		name      string
 		cases     []picture
@@ -44,6 +45,7 @@ func TestPixelsAreTheTrainers(t *testing.T) {
 	}{
 		{"lanczos", f.Lanczos, resized, 1},
 		{"area", f.Area, resized, 1},
+		{"by name", f.Named, resized, 1},
 		{"hue", f.Hue, func(p pixels, want picture) pixels { p.turnHue(2 * want.By); return p }, 4},
 		{"gamma", f.Gamma, func(p pixels, want picture) pixels { p.bendGamma(want.By); return p }, 0},
 	} {
@@ -56,9 +58,9 @@ func TestPixelsAreTheTrainers(t *testing.T) {
 			for i, w := range load(want).data {
 				worst = max(worst, math.Abs(float64(got.data[i])-float64(w)))
 			}
-			t.Logf("%s %v %v: %g levels off", c.name, want.Size, want.By, worst)
+			t.Logf("%s %s %v %v: %g levels off", c.name, want.Name, want.Size, want.By, worst)
 			if worst > c.tolerance {
-				t.Errorf("%s %v %v: %g levels off, allowed %g", c.name, want.Size, want.By, worst, c.tolerance)
+				t.Errorf("%s %s %v %v: %g levels off, allowed %g", c.name, want.Name, want.Size, want.By, worst, c.tolerance)
 			}
 		}
 	}

@@ -39,16 +39,26 @@ type taps struct {
 	weights []float64
 }
 
-// resize scales to a size: by area averaging when both sides shrink, else with a Lanczos filter of three lobes, which is what the
-// trainers do. Each of the two passes rounds to 8 bits.
-func (p pixels) resize(to Size) pixels {
+// resize scales to a size by one of Interpolations. Where kohya's trainer uses PIL, and in area averaging, there are two passes that round to 8
+// bits; its other methods are OpenCV's, which looks at the nearest pixels only, however much it shrinks.
+func (p pixels) resize(to Size, method string) pixels {
 	if to == p.size {
 		return p
 	}
-	filter := lanczos
-	if to.W <= p.size.W && to.H <= p.size.H {
-		filter = area
+	shrinks := to.W <= p.size.W && to.H <= p.size.H
+	switch {
+	case method == "" && shrinks, method == "area" && shrinks:
+		return p.passes(to, area)
+	case method == "" || method == "lanczos":
+		return p.passes(to, lanczos)
+	case method == "box":
+		return p.passes(to, box)
 	}
+	return p.gathered(to, nearby[method])
+}
+
+// passes scales rows, then columns.
+func (p pixels) passes(to Size, filter func(from, to int) []taps) pixels {
 	wide := pixels{Size{to.W, p.size.H}, make([]uint8, 4*to.W*p.size.H)}
 	for x, t := range filter(p.size.W, to.W) {
 		for y := range p.size.H {
@@ -59,6 +69,28 @@ func (p pixels) resize(to Size) pixels {
 	for y, t := range filter(p.size.H, to.H) {
 		for x := range to.W {
 			mix(out.data[4*(y*to.W+x):], wide.data[4*(t.first*to.W+x):], 4*to.W, t.weights)
+		}
+	}
+	return out
+}
+
+// gathered scales both axes at once, rounding at the end.
+func (p pixels) gathered(to Size, filter func(from, to int) []taps) pixels {
+	out := pixels{to, make([]uint8, 4*to.W*to.H)}
+	columns := filter(p.size.W, to.W)
+	for y, row := range filter(p.size.H, to.H) {
+		for x, column := range columns {
+			sums := [4]float64{0.5, 0.5, 0.5, 0.5}
+			for i, wy := range row.weights {
+				for j, wx := range column.weights {
+					for c := range sums {
+						sums[c] += wy * wx * float64(p.data[4*((row.first+i)*p.size.W+column.first+j)+c])
+					}
+				}
+			}
+			for c, sum := range sums {
+				out.data[4*(y*to.W+x)+c] = uint8(min(max(sum, 0), 255))
+			}
 		}
 	}
 	return out
@@ -90,24 +122,39 @@ func area(from, to int) []taps {
 	return all
 }
 
-// lanczos weighs with sinc(x)·sinc(x/3); shrinking widens the filter. Weights are normalised at the borders.
+// lanczos weighs with sinc(x)·sinc(x/3).
 func lanczos(from, to int) []taps {
-	const lobes = 3
+	return spread(from, to, 3, func(x float64) float64 {
+		if math.Abs(x) >= 3 {
+			return 0
+		}
+		return sinc(x) * sinc(x/3)
+	})
+}
+
+// box weighs alike whatever is centred within half a pixel.
+func box(from, to int) []taps {
+	return spread(from, to, 0.5, func(x float64) float64 {
+		if x > -0.5 && x <= 0.5 {
+			return 1
+		}
+		return 0
+	})
+}
+
+// spread weighs with a function that reaches so far; shrinking widens it. Weights are normalised, at the borders too.
+func spread(from, to int, reach float64, weight func(x float64) float64) []taps {
 	scale := float64(from) / float64(to)
 	wide := max(scale, 1)
 	all := make([]taps, to)
 	for i := range all {
 		centre := (float64(i) + 0.5) * scale
-		first := max(0, int(centre-lobes*wide+0.5))
-		last := min(from, int(centre+lobes*wide+0.5))
+		first := max(0, int(centre-reach*wide+0.5))
+		last := min(from, int(centre+reach*wide+0.5))
 		t := taps{first: first, weights: make([]float64, last-first)}
 		sum := 0.0
 		for k := range t.weights {
-			x := (float64(first+k) - centre + 0.5) / wide
-			t.weights[k] = sinc(x) * sinc(x/lobes)
-			if math.Abs(x) >= lobes {
-				t.weights[k] = 0
-			}
+			t.weights[k] = weight((float64(first+k) - centre + 0.5) / wide)
 			sum += t.weights[k]
 		}
 		for k := range t.weights {

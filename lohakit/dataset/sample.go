@@ -52,7 +52,7 @@ func (s *Set) Pixels(d Sample) (image, mask []float32, err error) {
 	if err := s.attachMask(&p, sub, item); err != nil {
 		return nil, nil, err
 	}
-	p = p.resize(item.Resized)
+	p = p.resize(item.Resized, sub.ResizeInterpolation)
 	r := s.stream(drawPixels, d.Epoch, d.Number)
 	x, y := (item.Resized.W-item.Bucket.W)/2, (item.Resized.H-item.Bucket.H)/2
 	if sub.RandomCrop {

@@ -152,8 +152,8 @@ func (s *Set) apply(table map[string]any, o *Options, sub *Subset, level string)
 	return nil
 }
 
-// idleKeys are kohya's keys that are read by nothing here: caching is by content, resampling and bf16 are not chosen per dataset.
-var idleKeys = []string{"cache_info", "resize_interpolation", "face_crop_aug_range", "custom_attributes",
+// idleKeys are kohya's keys that are read by nothing here: caching is by content, faces are not looked for.
+var idleKeys = []string{"cache_info", "face_crop_aug_range", "custom_attributes",
 	"skip_image_resolution", "network_multiplier"}
 
 // into sets *to from a value of one of the file's types.
@@ -232,6 +232,7 @@ var subsetKeys = map[string]func(s *Subset, v any) error{
 	"color_aug":                      func(s *Subset, v any) error { return into(&s.Color, v) },
 	"random_crop":                    func(s *Subset, v any) error { return into(&s.RandomCrop, v) },
 	"alpha_mask":                     func(s *Subset, v any) error { return into(&s.AlphaMask, v) },
+	"resize_interpolation":           func(s *Subset, v any) error { return into(&s.ResizeInterpolation, v) },
 	"conditioning_data_dir":          func(s *Subset, v any) error { return into(&s.MaskDir, v) },
 	"caption_extension":              func(s *Subset, v any) error { return into(&s.Captions.Extension, v) },
 	"caption_separator":              func(s *Subset, v any) error { return into(&s.Captions.Separator, v) },

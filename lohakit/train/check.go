@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/lohakit/notebook/lohakit/adapter"
+	"github.com/lohakit/notebook/lohakit/dataset"
 	"github.com/lohakit/notebook/lohakit/fault"
 	"github.com/lohakit/notebook/lohakit/sd"
 )
@@ -93,6 +94,7 @@ func (c Config) Check() error {
 		{"Optimizer", c.Optimizer, Optimizers},
 		{"LossType", c.LossType, []string{"l2", "l1", "huber", "smooth_l1"}},
 		{"HuberSchedule", c.HuberSchedule, []string{"snr", "exponential", "constant"}},
+		{"ResizeInterpolation", c.ResizeInterpolation, dataset.Interpolations},
 		{"SaveDType", c.SaveDType, []string{"fp16", "bf16", "fp32"}},
 	} {
 		if !slices.Contains(w.words, w.value) {

@@ -68,31 +68,32 @@ type Config struct {
 	LoRAPlusText         float64 // of the text encoder's part; 0 stands for LoRAPlus
 
 	// How long, on what.
-	Steps             int     // optimizer steps in all; 6000 (card: where it judges characters); 0 counts Epochs
-	Epochs            int     // passes over the dataset when Steps is 0; 1 (tool)
-	BatchSize         int     // samples per step; 8 (the card's author's later configurations)
-	Resolution        int     // side in pixels of the square whose area a bucket may have; 512 (card)
-	Height            int     // that area's height where it is not square, Resolution then being its width; 0 stands for Resolution (tool)
-	MinBucket         int     // shortest bucket side in pixels; 0 stands for 320 (tool) in proportion to Resolution / 512
-	MaxBucket         int     // longest bucket side in pixels; 0 stands for 960 (tool) in proportion
-	BucketStep        int     // bucket sides are multiples of it, pixels; 0 stands for 64 (tool) in proportion, at least 8
-	NoBuckets         bool    // cut every image to Resolution × Resolution; false (tool)
-	NoUpscale         bool    // never enlarge an image; false (tool)
-	Flip              bool    // mirror half of the draws; false (tool)
-	Color             bool    // vary colours; false (tool)
-	RandomCrop        bool    // cut random parts; false (tool)
-	Validation        float64 // share of every folder's images that is held out, for Validate, 0 ≤ share < 1; 0 (tool)
-	ValidationSeed    uint64  // of which images these are; 0 stands for Seed
-	PriorLoss         float64 // weight of regularization images in the loss, 0…; 1 (tool)
-	LatentsMean       bool    // train on the mean of the encoder's distribution; false: on one draw from it (tool)
-	LatentsCache      string  // folder where encoded images are kept for later runs; none
-	Seed              uint64  // of weights, order, noise and captions; 23 (tool)
-	Devices           int     // share every batch among the first so many devices, a divisor of BatchSize; 1
-	GradCheckpointing bool    // compute activations again in the backward pass instead of keeping them: less memory, more time; false (tool)
-	MixedBF16         bool    // compute in bfloat16, keep trained weights in float32; false
-	MaxTokens         int     // tokens of a caption that are read: 75, 150 or 225; 150 (tool)
-	WeightedCaptions  bool    // read (a:1.3) and [a] in captions: a token's state is multiplied by its weight, without evening out the mean; false
-	ClipSkip          int     // text encoder layer counted from the end, 1…; 1 (card)
+	Steps               int     // optimizer steps in all; 6000 (card: where it judges characters); 0 counts Epochs
+	Epochs              int     // passes over the dataset when Steps is 0; 1 (tool)
+	BatchSize           int     // samples per step; 8 (the card's author's later configurations)
+	Resolution          int     // side in pixels of the square whose area a bucket may have; 512 (card)
+	Height              int     // that area's height where it is not square, Resolution then being its width; 0 stands for Resolution (tool)
+	MinBucket           int     // shortest bucket side in pixels; 0 stands for 320 (tool) in proportion to Resolution / 512
+	MaxBucket           int     // longest bucket side in pixels; 0 stands for 960 (tool) in proportion
+	BucketStep          int     // bucket sides are multiples of it, pixels; 0 stands for 64 (tool) in proportion, at least 8
+	NoBuckets           bool    // cut every image to Resolution × Resolution; false (tool)
+	NoUpscale           bool    // never enlarge an image; false (tool)
+	Flip                bool    // mirror half of the draws; false (tool)
+	Color               bool    // vary colours; false (tool)
+	RandomCrop          bool    // cut random parts; false (tool)
+	ResizeInterpolation string  // how images are scaled: one of dataset.Interpolations; "": area when they shrink, else lanczos (tool)
+	Validation          float64 // share of every folder's images that is held out, for Validate, 0 ≤ share < 1; 0 (tool)
+	ValidationSeed      uint64  // of which images these are; 0 stands for Seed
+	PriorLoss           float64 // weight of regularization images in the loss, 0…; 1 (tool)
+	LatentsMean         bool    // train on the mean of the encoder's distribution; false: on one draw from it (tool)
+	LatentsCache        string  // folder where encoded images are kept for later runs; none
+	Seed                uint64  // of weights, order, noise and captions; 23 (tool)
+	Devices             int     // share every batch among the first so many devices, a divisor of BatchSize; 1
+	GradCheckpointing   bool    // compute activations again in the backward pass instead of keeping them: less memory, more time; false (tool)
+	MixedBF16           bool    // compute in bfloat16, keep trained weights in float32; false
+	MaxTokens           int     // tokens of a caption that are read: 75, 150 or 225; 150 (tool)
+	WeightedCaptions    bool    // read (a:1.3) and [a] in captions: a token's state is multiplied by its weight, without evening out the mean; false
+	ClipSkip            int     // text encoder layer counted from the end, 1…; 1 (card)
 
 	// Embeddings trained together with the adapter: pivotal tuning.
 	Embeddings []Placeholder // words of their own that captions and prompts may use; none
@@ -168,7 +169,7 @@ func (c Config) Dataset() dataset.Options {
 		Resolution: c.area(), BatchSize: c.BatchSize, NoBuckets: c.NoBuckets, NoUpscale: c.NoUpscale,
 		MinBucket: c.MinBucket, MaxBucket: c.MaxBucket, BucketStep: c.BucketStep, Seed: c.Seed, Validation: c.Validation, ValidationSeed: c.ValidationSeed,
 		Subset: dataset.Subset{
-			Flip: c.Flip, Color: c.Color, RandomCrop: c.RandomCrop, AlphaMask: c.AlphaMask, MaskDir: c.MaskDir,
+			Flip: c.Flip, Color: c.Color, RandomCrop: c.RandomCrop, ResizeInterpolation: c.ResizeInterpolation, AlphaMask: c.AlphaMask, MaskDir: c.MaskDir,
 			Captions: c.Captions,
 		},
 	}

@@ -18,7 +18,7 @@ var fromHeader = map[string]string{
 var ofResult = []string{"session_id", "training_started_at", "training_finished_at", "num_train_images", "num_validation_images", "num_reg_images",
 	"num_batches_per_epoch", "num_epochs", "epoch", "steps", "base_model_version", "sd_scripts_commit_hash", "sd_model_hash", "new_sd_model_hash",
 	"vae_hash", "new_vae_hash", "total_batch_size", "bucket_info", "tag_frequency", "dataset_dirs", "reg_dataset_dirs", "datasets",
-	"resize_interpolation", "cache_latents"}
+	"cache_latents"}
 
 // ImportHeader reads how an adapter was trained from the metadata of its file: this package's own if it is there, else the trainers' ss_ keys.
 // What a header does not tell keeps its default; keys that describe the data, the software or the result are left out, and those that

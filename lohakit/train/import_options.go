@@ -92,6 +92,8 @@ var imports = map[string]option{
 	"min_bucket_reso":                   whole(func(c *Config) *int { return &c.MinBucket }),
 	"max_bucket_reso":                   whole(func(c *Config) *int { return &c.MaxBucket }),
 	"bucket_reso_steps":                 whole(func(c *Config) *int { return &c.BucketStep }),
+	"resize_interpolation":              text(func(i *Imported) *string { return &i.Config.ResizeInterpolation }),
+	"face_crop_aug_range":               faceCrop,
 	"bucket_no_upscale":                 flag(func(c *Config) *bool { return &c.NoUpscale }),
 	"flip_aug":                          flag(func(c *Config) *bool { return &c.Flip }),
 	"color_aug":                         flag(func(c *Config) *bool { return &c.Color }),
@@ -129,12 +131,12 @@ var withoutEffect = []string{
 	"block_alphas", "block_dims", "block_lr_zero_threshold", "cache_info", "cache_latents",
 	"cache_latents_to_disk", "config_file", "conv_alphas", "conv_block_alphas", "conv_block_dims", "conv_dims", "dataset_class",
 	"dataset_repeats", "ddp_timeout", "debug_dataset", "deepspeed", "down_lr_weight", "dynamo_backend",
-	"face_crop_aug_range", "fp8_base", "fp8_base_unet", "full_bf16", "full_fp16", "fused_backward_pass",
+	"fp8_base", "fp8_base_unet", "full_bf16", "full_fp16", "fused_backward_pass",
 	"highvram", "huggingface_repo_id", "in_json", "initial_epoch", "initial_step", "log_config",
 	"log_prefix", "log_tracker_config", "log_tracker_name", "log_with", "logging_dir", "loraplus_lr_ratio",
 	"loraplus_text_encoder_lr_ratio", "loraplus_unet_lr_ratio", "lowram", "lowvram", "lr_scheduler_args", "lr_scheduler_type",
 	"masked_loss", "max_data_loader_n_workers", "mem_eff_attn", "mid_lr_weight", "no_half_vae", "no_metadata", "output_config",
-	"persistent_data_loader_workers", "resize_interpolation", "resume", "sample_every_n_epochs",
+	"persistent_data_loader_workers", "resume", "sample_every_n_epochs",
 	"save_last_n_epochs_state", "save_last_n_steps_state", "save_model_as",
 	"save_state", "save_state_on_train_end", "sdpa", "skip_cache_check", "skip_image_resolution", "skip_until_initial_step",
 	"tokenizer_cache_dir", "torch_compile", "train_inpainting",
@@ -190,6 +192,12 @@ func warmup(in *Imported, v any) error {
 	default:
 		in.Config.Warmup = int(n)
 	}
+	return nil
+}
+
+// faceCrop is passed over: without buckets and cached latents it cuts around faces whose places an old tool wrote into files' names.
+func faceCrop(in *Imported, v any) error {
+	in.note("face_crop_aug_range has no effect here, %v is not used: kohya's trainer reads it only without buckets, for files named NAME_x_y_w_h", v)
 	return nil
 }
 

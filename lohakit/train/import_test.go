@@ -201,6 +201,7 @@ dim_from_weights = true
 base_weights = ["style.safetensors", "detail.safetensors"]
 base_weights_multiplier = [0.5]
 weighted_captions = true
+resize_interpolation = "bicubic"
 ip_noise_gamma = 0.1
 ip_noise_gamma_random_strength = true
 stop_text_encoder_training = 300
@@ -225,7 +226,7 @@ network_train_unet_only = false
 		c.Optimizer != "Prodigy" || c.Beta2 != 0.999 || c.DCoef != 2 || !c.BiasCorrection || c.Epochs != 10 || c.Steps != 0 ||
 		c.Resolution != 768 || c.MinSNRGamma != 5 || c.TextLR != 0.5 || c.Warmup != 100 ||
 		c.Weights != "earlier.safetensors" || !c.DimFromWeights || len(c.BaseWeights) != 2 || !slices.Equal(c.BaseWeightsMultiplier, []float64{0.5}) ||
-		!c.WeightedCaptions || !c.PerturbRandom || c.Perturbation != 0.1 || c.TextStop != 300 {
+		!c.WeightedCaptions || c.ResizeInterpolation != "bicubic" || c.Dataset().ResizeInterpolation != "bicubic" || !c.PerturbRandom || c.Perturbation != 0.1 || c.TextStop != 300 {
 		t.Errorf("%+v", c)
 	}
 	if len(in.Notes) != 2 || !strings.Contains(in.Notes[0], "unknown") || !strings.Contains(in.Notes[1], "stop_text_encoder_training") {

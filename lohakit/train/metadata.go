@@ -62,14 +62,6 @@ func (r *Run) modelspec(kind, implementation, name string) map[string]string {
 	return m
 }
 
-// commentOf is what the trainers write for no comment, or the comment.
-func commentOf(c Config) any {
-	if c.Comment == "" {
-		return nil
-	}
-	return c.Comment
-}
-
 // facts are the run's own values under kohya's keys; nil stands for what is off or does not exist here.
 func (r *Run) facts(name string) map[string]any {
 	c := r.Config
@@ -98,7 +90,7 @@ func (r *Run) facts(name string) map[string]any {
 		"ss_noise_offset_random_strength": c.OffsetRandom, "ss_adaptive_noise_scale": orNone(c.AdaptiveNoise),
 		"ss_multires_noise_iterations": orNone(float64(c.PyramidLevels)), "ss_multires_noise_discount": c.PyramidDiscount,
 		"ss_ip_noise_gamma": orNone(c.Perturbation), "ss_ip_noise_gamma_random_strength": c.PerturbRandom,
-		"ss_zero_terminal_snr": c.ZeroTerminalSNR, "ss_training_comment": commentOf(c), "ss_sd_scripts_commit_hash": nil,
+		"ss_zero_terminal_snr": c.ZeroTerminalSNR, "ss_training_comment": orNull(c.Comment), "ss_sd_scripts_commit_hash": nil,
 		"ss_optimizer": r.graphs.optimizer.Class(), "ss_max_grad_norm": c.MaxGradNorm, "ss_scale_weight_norms": orNone(c.MaxNorm),
 		"ss_caption_dropout_rate": c.Dropout, "ss_caption_dropout_every_n_epochs": c.DropoutEveryNEpochs,
 		"ss_caption_tag_dropout_rate": c.TagDropout, "ss_face_crop_aug_range": nil, "ss_prior_loss_weight": c.PriorLoss,
@@ -106,7 +98,7 @@ func (r *Run) facts(name string) map[string]any {
 		"ss_huber_schedule": c.HuberSchedule, "ss_huber_c": c.HuberC, "ss_huber_scale": c.HuberScale,
 		"ss_validation_split": r.Data.Options.Validation, "ss_validation_seed": orNone(float64(r.Data.Options.ValidationSeed)),
 		"ss_max_validation_steps": c.ValidationBatches, "ss_validate_every_n_epochs": nil, "ss_validate_every_n_steps": orNone(float64(c.ValidateEvery)),
-		"ss_resize_interpolation": nil,
+		"ss_resize_interpolation": orNull(c.ResizeInterpolation),
 	}
 }
 

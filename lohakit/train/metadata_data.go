@@ -29,7 +29,7 @@ func (r *Run) datasetFacts() map[string]any {
 		subsets = append(subsets, map[string]any{"img_count": r.images(i), "num_repeats": s.Repeats, "color_aug": s.Color, "flip_aug": s.Flip,
 			"random_crop": s.RandomCrop, "shuffle_caption": c.Shuffle, "keep_tokens": c.KeepTokens, "keep_tokens_separator": c.KeepTokensSeparator,
 			"secondary_separator": orNull(c.SecondarySeparator), "enable_wildcard": c.Wildcards, "caption_prefix": orNull(c.Prefix),
-			"caption_suffix": orNull(c.Suffix), "resize_interpolation": nil, "image_dir": filepath.Base(s.Dir),
+			"caption_suffix": orNull(c.Suffix), "resize_interpolation": orNull(s.ResizeInterpolation), "image_dir": filepath.Base(s.Dir),
 			"class_tokens": orNull(s.ClassTokens), "is_reg": s.Regularization})
 	}
 	return map[string]any{"is_dreambooth": true, "batch_size_per_device": o.BatchSize, "num_train_images": r.draws(false),

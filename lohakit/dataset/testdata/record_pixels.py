@@ -25,6 +25,14 @@ def area(size):
     return picture(size, cv2.resize(array, size, interpolation=cv2.INTER_AREA))
 
 
+def named(name, size):
+    """resize_image of kohya's library/utils.py with that name."""
+    if name == "box":
+        return {"name": name, **picture(size, image.resize(size, Image.BOX))}
+    method = {"nearest": cv2.INTER_NEAREST_EXACT, "bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC, "area": cv2.INTER_AREA}[name]
+    return {"name": name, **picture(size, cv2.resize(array, size, interpolation=method))}
+
+
 def hue(shift):
     """The shift is in OpenCV's 180 steps of hue."""
     hsv = cv2.cvtColor(array, cv2.COLOR_RGB2HSV)
@@ -40,5 +48,6 @@ with open(pathlib.Path(__file__).with_name("pixels.json"), "w") as f:
     json.dump({**picture((W, H), array),
                "lanczos": [lanczos(s) for s in [(13, 9), (16, 5), (6, 11), (14, 10)]],
                "area": [area(s) for s in [(6, 4), (7, 3), (3, 5), (2, 2), (1, 1)]],
+               "named": [named(n, s) for n in ["box", "nearest", "bilinear", "bicubic", "area"] for s in [(13, 9), (3, 4), (9, 3), (14, 10), (4, 2)]],
                "hue": [hue(s) for s in [8, -8, 3, -1]],
                "gamma": [gamma(g) for g in [0.95, 0.98, 1.05]]}, f)
