@@ -61,16 +61,21 @@ func TestConfigJSON(t *testing.T) {
 
 func TestCheckNamesTheField(t *testing.T) {
 	for field, change := range map[string]func(*Config){
-		"LR":               func(c *Config) { c.LR = -1 },
-		"Beta2":            func(c *Config) { c.Beta2 = math.NaN() },
-		"Optimizer":        func(c *Config) { c.Optimizer = "adam" },
-		"Warmup":           func(c *Config) { c.Warmup = 10 },
-		"MaxTokens":        func(c *Config) { c.MaxTokens = 100 },
-		"UNetOnly":         func(c *Config) { c.UNetOnly, c.TextOnly = true, true },
-		"SchedulerPieces":  func(c *Config) { c.Scheduler, c.SchedulerPieces = "piecewise_constant", "1:x,2" },
-		"MaxTimestep":      func(c *Config) { c.MinTimestep, c.MaxTimestep = 500, 400 },
-		"Dim":              func(c *Config) { c.Dim = 0 },
-		"GradAccumulation": func(c *Config) { c.GradAccumulation = 0 },
+		"LR":                    func(c *Config) { c.LR = -1 },
+		"Beta2":                 func(c *Config) { c.Beta2 = math.NaN() },
+		"Optimizer":             func(c *Config) { c.Optimizer = "adam" },
+		"Warmup":                func(c *Config) { c.Warmup = 10 },
+		"MaxTokens":             func(c *Config) { c.MaxTokens = 100 },
+		"UNetOnly":              func(c *Config) { c.UNetOnly, c.TextOnly = true, true },
+		"SchedulerPieces":       func(c *Config) { c.Scheduler, c.SchedulerPieces = "piecewise_constant", "1:x,2" },
+		"MaxTimestep":           func(c *Config) { c.MinTimestep, c.MaxTimestep = 500, 400 },
+		"ResizeInterpolation":   func(c *Config) { c.ResizeInterpolation = "lanczos9" },
+		"DimFromWeights":        func(c *Config) { c.DimFromWeights = true },
+		"BaseWeightsMultiplier": func(c *Config) { c.BaseWeightsMultiplier = []float64{1} },
+		"TextStop":              func(c *Config) { c.TextStop = -1 },
+		"UseScalar":             func(c *Config) { c.UseScalar, c.Init = true, adapter.Init2023 },
+		"Dim":                   func(c *Config) { c.Dim = 0 },
+		"GradAccumulation":      func(c *Config) { c.GradAccumulation = 0 },
 	} {
 		c := Default()
 		change(&c)

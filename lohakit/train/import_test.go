@@ -226,7 +226,7 @@ network_train_unet_only = false
 		c.Optimizer != "Prodigy" || c.Beta2 != 0.999 || c.DCoef != 2 || !c.BiasCorrection || c.Epochs != 10 || c.Steps != 0 ||
 		c.Resolution != 768 || c.MinSNRGamma != 5 || c.TextLR != 0.5 || c.Warmup != 100 ||
 		c.Weights != "earlier.safetensors" || !c.DimFromWeights || len(c.BaseWeights) != 2 || !slices.Equal(c.BaseWeightsMultiplier, []float64{0.5}) ||
-		!c.WeightedCaptions || c.ResizeInterpolation != "bicubic" || c.Dataset().ResizeInterpolation != "bicubic" || !c.PerturbRandom || c.Perturbation != 0.1 || c.TextStop != 300 {
+		!c.WeightedCaptions || c.ResizeInterpolation != "bicubic" || c.Dataset().Subset.ResizeInterpolation != "bicubic" || !c.PerturbRandom || c.Perturbation != 0.1 || c.TextStop != 300 {
 		t.Errorf("%+v", c)
 	}
 	if len(in.Notes) != 2 || !strings.Contains(in.Notes[0], "unknown") || !strings.Contains(in.Notes[1], "stop_text_encoder_training") {
