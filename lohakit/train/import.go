@@ -200,8 +200,14 @@ func (in *Imported) read(options map[string]any) error {
 	in.saving()
 	c.TextStop += int(math.Ceil(in.textStop * float64(c.Steps)))
 	c.Warmup += int(in.warmup * float64(c.Steps))
+	if in.word.Name == "" && in.word.Weights != "" {
+		in.note("weights is not used: there is no token_string whose vectors they are")
+	}
 	if in.word.Name != "" {
 		in.word.Vectors = max(in.word.Vectors, 1)
+		if in.word.Weights != "" {
+			in.word.Init = "" // which the trainer reads first, and then replaces
+		}
 		if c.Embeddings = []Placeholder{in.word}; !set(network) {
 			in.note("%s is trained together with a LoRA here", in.word.Name)
 		}

@@ -124,6 +124,7 @@ var imports = map[string]option{
 	"token_string":                      text(func(i *Imported) *string { return &i.word.Name }),
 	"init_word":                         text(func(i *Imported) *string { return &i.word.Init }),
 	"num_vectors_per_token":             vectorsPerToken,
+	"weights":                           text(func(i *Imported) *string { return &i.word.Weights }),
 }
 
 // withoutEffect are kohya's options that this program does not need or does in one way only: they are noted when they are set.
@@ -141,7 +142,7 @@ var withoutEffect = []string{
 	"save_state", "save_state_on_train_end", "sdpa", "skip_cache_check", "skip_image_resolution", "skip_until_initial_step",
 	"tokenizer_cache_dir", "torch_compile", "train_inpainting",
 	"up_lr_weight", "use_object_template", "use_style_template", "v2", "vae_batch_size", "validate_every_n_epochs", "wandb_api_key", "wandb_run_name",
-	"weights", "xformers",
+	"xformers",
 }
 
 func savePrecision(in *Imported, v any) error {

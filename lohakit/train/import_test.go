@@ -53,6 +53,10 @@ func TestImportWord(t *testing.T) {
 	if notes := strings.Join(in.Notes, "; "); !strings.Contains(notes, "tilty-x is trained together with a LoRA") || !strings.Contains(notes, "use_style_template has no effect") {
 		t.Errorf("notes %s", notes)
 	}
+	in, err = parseImport([]byte("token_string = \"tilty-x\"\ninit_word = \"girl\"\nweights = \"earlier.safetensors\"\nnum_vectors_per_token = 2\n"))
+	if want := []Placeholder{{Name: "tilty-x", Vectors: 2, Weights: "earlier.safetensors"}}; err != nil || !slices.Equal(in.Config.Embeddings, want) {
+		t.Errorf("%+v, %v", in.Config.Embeddings, err)
+	}
 	if in, err = parseImport([]byte("token_string = \"tilty-x\"\nnetwork_module = \"lycoris.kohya\"\n")); err != nil || in.Config.Embeddings[0].Vectors != 1 || len(in.Notes) != 0 {
 		t.Errorf("%+v, %v", in, err)
 	}

@@ -15,8 +15,9 @@ import (
 // of tokens. The model's token table stays as it is; clipping, schedule, optimizer and resume are the adapter's, MaxNorm is not.
 type Placeholder struct {
 	Name    string  // the word, in capitals or not, none that the vocabulary has: the trainers' token_string
-	Vectors int     // places it takes in a caption: num_vectors_per_token; 1…75, 0 stands for as many as Init has tokens, at least 1
+	Vectors int     // places it takes in a caption: num_vectors_per_token; 1…75, 0 stands for as many as Weights has, or Init tokens, at least 1
 	Init    string  // words as which it begins, repeated or cut to Vectors: init_word; "" begins at random
+	Weights string  // embedding file as which it begins instead, of as many vectors: weights; none
 	LR      float64 // its learning rate; 0 stands for TextLR; 5e-4 is customary for Adam at full size
 	Stop    int     // step after which it stays as it is; 0 never
 }
@@ -40,6 +41,8 @@ func (c Config) checkEmbeddings() error {
 			return bad("Vectors", "%d is out of range", p.Vectors).Fix("use 1 to 8, as is customary, or 0 for as many as Init has tokens")
 		case !(p.LR >= 0 && p.LR <= 1e3):
 			return bad("LR", "%v is out of range", p.LR).Fix("use 0 (the same as TextLR) or a rate above 0")
+		case p.Weights != "" && p.Init != "":
+			return bad("Weights", "is set and Init too").Fix("choose what the word begins as")
 		case p.Stop < 0:
 			return bad("Stop", "%d is out of range", p.Stop).Fix("use 0 (never) or a number of steps")
 		case p.Init != "" && len(sd.CLIP().Encode(p.Init)) == 0:
@@ -65,17 +68,7 @@ func (c *Config) teach(m *sd.Model, a *adapter.Adapter) error {
 	}
 	for i := range c.Embeddings {
 		p := &c.Embeddings[i]
-		var e sd.Embedding
-		var err error
-		if at := slices.IndexFunc(brought, func(e sd.Embedding) bool { return strings.EqualFold(p.Name, e.Name) }); at >= 0 {
-			e = brought[at]
-			if p.Vectors != 0 && p.Vectors != e.Vectors() {
-				err = fault.New(fault.Invalid, "configure training", p.Name, "has %d vectors, the adapter's embedding %d", p.Vectors, e.Vectors()).
-					Fix("set Vectors to 0")
-			}
-		} else {
-			e, err = m.NewEmbedding(p.Name, p.Init, p.Vectors, c.Seed)
-		}
+		e, err := p.begin(m, brought, c.Seed)
 		if err != nil {
 			return err
 		}
@@ -83,6 +76,28 @@ func (c *Config) teach(m *sd.Model, a *adapter.Adapter) error {
 		a.Embeddings = append(a.Embeddings, e)
 	}
 	return nil
+}
+
+// begin is the embedding as which a placeholder begins: the one that the adapter brings, its file's, or a new one.
+func (p Placeholder) begin(m *sd.Model, brought []sd.Embedding, seed uint64) (e sd.Embedding, err error) {
+	from := "the adapter's embedding"
+	if at := slices.IndexFunc(brought, func(e sd.Embedding) bool { return strings.EqualFold(p.Name, e.Name) }); at >= 0 {
+		e = brought[at]
+	} else if p.Weights == "" {
+		return m.NewEmbedding(p.Name, p.Init, p.Vectors, seed)
+	} else {
+		if e, err = sd.LoadEmbedding(p.Weights); err == nil {
+			err = e.Fits(m.Config.Text)
+		}
+		if err != nil {
+			return e, err
+		}
+		e.Name, from = p.Name, p.Weights
+	}
+	if p.Vectors != 0 && p.Vectors != e.Vectors() {
+		return e, fault.New(fault.Invalid, "configure training", p.Name, "has %d vectors, %s %d", p.Vectors, from, e.Vectors()).Fix("set Vectors to 0")
+	}
+	return e, nil
 }
 
 // unused names the placeholders that no caption has.

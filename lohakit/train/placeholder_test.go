@@ -233,6 +233,33 @@ func TestPlaceholderFaults(t *testing.T) {
 	}
 }
 
+// A word may begin as the embedding of a file, whatever that is called there, with as many vectors.
+func TestWordBeginsAsItsFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "earlier.safetensors")
+	values := make([]float32, 2*24)
+	for i := range values {
+		values[i] = float32(i) / 8
+	}
+	earlier := sd.Embedding{Name: "old", Rows: tensors.FromFlatDataAndDimensions(values, 2, 24)}
+	if err := earlier.Save(file, checkpoint.F32, nil); err != nil {
+		t.Fatal(err)
+	}
+	cfg := tinyConfig()
+	cfg.Prefix, cfg.Embeddings = "tilty,", []Placeholder{{Name: "tilty", Weights: file}}
+	r := tinyRun(t, cfg)
+	if e := r.Adapter.Embeddings[0]; e.Name != "tilty" || !slices.Equal(rowsOf(t, e), values) || r.Config.Embeddings[0].Vectors != 2 {
+		t.Errorf("%s begins as %v", e, rowsOf(t, e))
+	}
+	cfg.Embeddings[0].Vectors = 3
+	if _, err := New(r.Model, r.Data, cfg); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "3 vectors") {
+		t.Errorf("as many vectors as the file has not: %v", err)
+	}
+	cfg.Embeddings[0] = Placeholder{Name: "tilty", Weights: file, Init: "girl"}
+	if err := cfg.Check(); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "Weights") {
+		t.Errorf("two beginnings: %v", err)
+	}
+}
+
 // Twelve steps of a LoRA and two words, each at a rate of its own and one of them stopping, give the reference's losses and parameters; the
 // tolerances are those of the other traces.
 func TestPivotalStepsAreTheReferences(t *testing.T) {
