@@ -90,6 +90,13 @@ func build(layers []Layer, spec Spec, seed uint64, weight func(Layer) (*tensors.
 	return a, nil
 }
 
+// Empty returns an adapter without layers, for embeddings that are trained alone. Save refuses it: it would hold nothing.
+func Empty(spec Spec) *Adapter {
+	a := newAdapter()
+	a.Spec = spec
+	return a
+}
+
 func newAdapter() *Adapter {
 	return &Adapter{Params: sd.NewParams(), Metadata: map[string]string{}, modules: map[string]*module{}, fixed: sd.NewParams()}
 }

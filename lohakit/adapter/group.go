@@ -235,7 +235,10 @@ func (s *Grouped) Gradients(loss *Node, others ...*Node) []*Node {
 	for i := range s.groups {
 		own = append(own, s.groups[i].own...)
 	}
-	out := Gradient(product, own...)
+	var out []*Node
+	if len(own) > 0 {
+		out = Gradient(product, own...)
+	}
 	n := 0
 	for i := range s.groups {
 		st := &s.groups[i]

@@ -19,6 +19,9 @@ import (
 // keys of metadata are written as they are, and those that other programs need to open the file are added where they are missing.
 // A NaN, or a value too large for F16, is a fault of kind Numeric that names the tensor, and no file is written.
 func (a *Adapter) Save(path string, metadata map[string]string) error {
+	if len(a.order) == 0 {
+		return fault.New(fault.Invalid, "save adapter", path, "it has no layer").Fix("save its embeddings")
+	}
 	list, err := a.Tensors()
 	if err != nil {
 		return err

@@ -31,9 +31,12 @@ func (c Config) base(given *sd.Model) (*sd.Model, error) {
 	return merged, nil
 }
 
-// begin returns the adapter that is trained: a new one of Spec, with Weights begun as that file has it, and with DimFromWeights the file's own.
-// c.Spec then tells its kind and dims. warnings say where file and Spec part.
+// begin returns the adapter that is trained: none if only words are, a new one of Spec, with Weights begun as that file has it, and with
+// DimFromWeights the file's own. c.Spec then tells its kind and dims. warnings say where file and Spec part.
 func (c *Config) begin(m *sd.Model) (a *adapter.Adapter, warnings []string, err error) {
+	if c.UNetOnly && c.TextOnly {
+		return adapter.Empty(c.Spec), nil, nil
+	}
 	layers := adapter.Layers(m.Config)
 	spec, err := c.plannedSpec(layers)
 	if err != nil {

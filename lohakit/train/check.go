@@ -114,8 +114,8 @@ func (c Config) checkTogether() error {
 		return fault.New(fault.Invalid, "configure training", field, format, args...)
 	}
 	switch {
-	case c.UNetOnly && c.TextOnly:
-		return bad("UNetOnly", "nothing is left to train with TextOnly as well").Fix("turn one of them off")
+	case c.UNetOnly && c.TextOnly && len(c.Embeddings) == 0:
+		return bad("UNetOnly", "nothing is left to train with TextOnly as well").Fix("turn one of them off, or train Embeddings alone")
 	case c.MaxTokens != 75 && c.MaxTokens != 150 && c.MaxTokens != 225:
 		return bad("MaxTokens", "%d is not a number of tokens the trainers know", c.MaxTokens).Fix("use 75, 150 or 225")
 	case c.Steps == 0 && c.Epochs == 0:

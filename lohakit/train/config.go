@@ -32,7 +32,7 @@ type Config struct {
 	UNetLR           float64 // of the UNet's part; 0 stands for LR
 	TextLR           float64 // of the text encoder's part; 0 stands for LR (card: the same as the UNet's)
 	UNetOnly         bool    // leave the text encoder as it is; false (card)
-	TextOnly         bool    // leave the UNet as it is; false (card)
+	TextOnly         bool    // leave the UNet as it is; false (card); with UNetOnly as well Embeddings are trained alone: textual inversion
 	TextStop         int     // step after which the text encoder's part stays as it is: stop_text_encoder_training; 0 never
 	Scheduler        string  // one of Schedules; "constant" (card)
 	Warmup           int     // steps over which the rate rises from 0; 0 (tool)

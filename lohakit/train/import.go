@@ -209,7 +209,7 @@ func (in *Imported) read(options map[string]any) error {
 			in.word.Init = "" // which the trainer reads first, and then replaces
 		}
 		if c.Embeddings = []Placeholder{in.word}; !set(network) {
-			in.note("%s is trained together with a LoRA here", in.word.Name)
+			c.UNetOnly, c.TextOnly = true, true
 		}
 	}
 	if !in.lycoris && (c.ConvDim > 0 || c.ConvBlockDims != nil) { // the layers that networks.lora then adds

@@ -41,7 +41,7 @@ func TestImportEasyScripts(t *testing.T) {
 	}
 }
 
-// The textual-inversion trainer's word becomes a placeholder beside the adapter.
+// The textual-inversion trainer's word becomes a placeholder that is trained alone, or beside the adapter where there is one.
 func TestImportWord(t *testing.T) {
 	in, err := parseImport([]byte("token_string = \"tilty-x\"\ninit_word = \"girl hat\"\nnum_vectors_per_token = 4\nuse_style_template = true\n"))
 	if err != nil {
@@ -50,14 +50,14 @@ func TestImportWord(t *testing.T) {
 	if want := []Placeholder{{Name: "tilty-x", Vectors: 4, Init: "girl hat"}}; !slices.Equal(in.Config.Embeddings, want) {
 		t.Errorf("%+v", in.Config.Embeddings)
 	}
-	if notes := strings.Join(in.Notes, "; "); !strings.Contains(notes, "tilty-x is trained together with a LoRA") || !strings.Contains(notes, "use_style_template has no effect") {
+	if notes := strings.Join(in.Notes, "; "); strings.Contains(notes, "tilty-x") || !in.Config.UNetOnly || !in.Config.TextOnly || !strings.Contains(notes, "use_style_template has no effect") {
 		t.Errorf("notes %s", notes)
 	}
 	in, err = parseImport([]byte("token_string = \"tilty-x\"\ninit_word = \"girl\"\nweights = \"earlier.safetensors\"\nnum_vectors_per_token = 2\n"))
 	if want := []Placeholder{{Name: "tilty-x", Vectors: 2, Weights: "earlier.safetensors"}}; err != nil || !slices.Equal(in.Config.Embeddings, want) {
 		t.Errorf("%+v, %v", in.Config.Embeddings, err)
 	}
-	if in, err = parseImport([]byte("token_string = \"tilty-x\"\nnetwork_module = \"lycoris.kohya\"\n")); err != nil || in.Config.Embeddings[0].Vectors != 1 || len(in.Notes) != 0 {
+	if in, err = parseImport([]byte("token_string = \"tilty-x\"\nnetwork_module = \"lycoris.kohya\"\n")); err != nil || in.Config.Embeddings[0].Vectors != 1 || in.Config.UNetOnly || len(in.Notes) != 0 {
 		t.Errorf("%+v, %v", in, err)
 	}
 	if _, err = parseImport([]byte("token_string = \"cat\"\n")); err == nil || !strings.Contains(err.Error(), "cat") {

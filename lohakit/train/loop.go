@@ -98,7 +98,7 @@ func newRun(model *sd.Model, data *dataset.Set, cfg Config, a *adapter.Adapter, 
 	}
 	r := &Run{Config: cfg, Model: model, Adapter: a, Data: data,
 		words: sd.NewLexicon(a.Embeddings...), encoder: encoder, perEpoch: data.StepsPerEpoch(), started: time.Now(), graphs: g}
-	if a.Params.Len() == 0 {
+	if a.Params.Len()+len(a.Embeddings) == 0 {
 		return nil, fault.New(fault.Invalid, "configure training", "Preset", "leaves nothing to train").Fix("use full (the default)")
 	}
 	r.Warnings = r.unused()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"image"
 	"math"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -257,6 +258,30 @@ func TestWordBeginsAsItsFile(t *testing.T) {
 	cfg.Embeddings[0] = Placeholder{Name: "tilty", Weights: file, Init: "girl"}
 	if err := cfg.Check(); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "Weights") {
 		t.Errorf("two beginnings: %v", err)
+	}
+}
+
+// Words may be trained alone: a step moves them, resumes exactly, and saves their files and no adapter's.
+func TestWordsAlone(t *testing.T) {
+	cfg := tinyConfig()
+	cfg.UNetOnly, cfg.TextOnly, cfg.Prefix, cfg.Embeddings = true, true, "tilty,", []Placeholder{{Name: "tilty", Vectors: 2, Init: "girl", LR: 1e-2}}
+	r := tinyRun(t, cfg)
+	before := rowsOf(t, r.Adapter.Embeddings[0])
+	train(t, r, 1)
+	if after := rowsOf(t, r.Adapter.Embeddings[0]); slices.Equal(after, before) || r.Adapter.Size() != 0 {
+		t.Errorf("the word stays, or %d parameters beside it are trained", r.Adapter.Size())
+	}
+	resumes(t, r, 1)
+	dir := t.TempDir()
+	if err := r.Save(filepath.Join(dir, "words.safetensors")); err != nil {
+		t.Fatal(err)
+	}
+	e, err := sd.LoadEmbedding(filepath.Join(dir, "embeddings", "tilty.safetensors"))
+	if err != nil || e.Vectors() != 2 {
+		t.Errorf("%v, %v", e, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "words.safetensors")); err == nil {
+		t.Error("a file without an adapter is written")
 	}
 }
 

@@ -21,6 +21,7 @@ func (r *Run) Losses() []float64 { return append([]float64(nil), r.losses...) }
 
 // Save writes the adapter to a .safetensors file that A1111, ComfyUI and kohya's tools read, in SaveDType, with the training's metadata, and
 // each embedding to embeddings/NAME.safetensors beside it, where these programs look for them; into the adapter's file too if Bundle is set.
+// A run of Embeddings alone writes only these.
 func (r *Run) Save(path string) error { return r.save(path, "") }
 
 // save is Save with something added to the names of the embeddings.
@@ -38,6 +39,9 @@ func (r *Run) save(path, added string) error {
 		if err := e.Save(path, dtype, r.modelspec("textual-inversion", "https://github.com/Stability-AI/generative-models", e.Name+added)); err != nil {
 			return err
 		}
+	}
+	if len(a.Names()) == 0 {
+		return nil
 	}
 	if !r.Config.Bundle {
 		words := a.Embeddings
