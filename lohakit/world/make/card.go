@@ -24,12 +24,16 @@ func examined() []string {
 	})
 }
 
-// cards examines every base model whose page in dir is not of its present file, and writes the page: where the model comes from, a grid of
-// samples, how well it follows prompts, what its own look is. The student's page also says how well it learns. Then the page
-// of all, with their distances.
+// cards examines every base model whose page in dir is not of its present file by the present judge, and writes the page: where the model
+// comes from, a grid of samples, how well it follows prompts, what its own look is. The student's page also says how well it learns. Then
+// the page of all, with their distances.
 func cards(dir string) error {
 	ctx := context.Background()
 	judge, err := world.Judge()
+	if err != nil {
+		return err
+	}
+	by, err := sum(judgeFile)
 	if err != nil {
 		return err
 	}
@@ -39,23 +43,31 @@ func cards(dir string) error {
 		if err != nil {
 			return err
 		}
-		model, err := os.ReadFile(file)
+		sum, err := sum(file)
 		if err != nil {
 			return err
 		}
-		sum := fmt.Sprintf("%x", sha256.Sum256(model))[:10]
-		if page, err := os.ReadFile(path); err == nil && strings.Contains(string(page), sum) {
+		if page, err := os.ReadFile(path); err == nil && strings.Contains(string(page), sum) && strings.Contains(string(page), by) {
 			continue
 		}
 		fmt.Println(path)
-		if err := card(ctx, judge, name, sum, path); err != nil {
+		if err := card(ctx, judge, by, name, sum, path); err != nil {
 			return err
 		}
 	}
 	return overview(ctx, judge, dir)
 }
 
-func card(ctx context.Context, judge *world.Examiner, name, sum, path string) error {
+// sum is how a file's SHA-256 begins.
+func sum(path string) (string, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(data))[:10], nil
+}
+
+func card(ctx context.Context, judge *world.Examiner, by, name, sum, path string) error {
 	m, err := open(name)
 	if err != nil {
 		return err
@@ -64,8 +76,8 @@ func card(ctx context.Context, judge *world.Examiner, name, sum, path string) er
 		return err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "# %s\n\n%s\n\nWritten by `go run ./lohakit/world/make card` of the file whose SHA-256 begins %s.\n\n<img src=\"%[1]s.png\" width=\"768\">\n\n"+
-		"Three seeds of each column:\n", name, origin(name), sum)
+	fmt.Fprintf(&b, "# %s\n\n%s\n\nWritten by `go run ./lohakit/world/make card` of the file whose SHA-256 begins %s, by the judge whose begins %s.\n\n"+
+		"<img src=\"%[1]s.png\" width=\"768\">\n\nThree seeds of each column:\n", name, origin(name), sum, by)
 	for _, prompt := range asked {
 		fmt.Fprintf(&b, "- %s\n", prompt)
 	}

@@ -10,6 +10,9 @@ import (
 	"github.com/lohakit/notebook/lohakit/world"
 )
 
+// judgeFile is where the judge's weights are kept.
+const judgeFile = "lohakit/world/assets/judge.safetensors"
+
 // judge trains the judge and examines it: weights and report go to dir.
 func judge(dir string) error {
 	start := time.Now()
