@@ -28,7 +28,7 @@ func FindLR(ctx context.Context, model *sd.Model, data *dataset.Set, cfg Config,
 			Fix("use 1e-6, 1e-1 and 100")
 	}
 	cfg.LR, cfg.UNetLR, cfg.TextLR, cfg.Steps = from, 0, 0, n
-	cfg.Scheduler, cfg.Warmup, cfg.SaveEvery = "constant", 0, 0
+	cfg.Scheduler, cfg.Warmup, cfg.SaveEvery, cfg.SaveEveryEpochs, cfg.TextStop = "constant", 0, 0, 0, 0
 	cfg.Embeddings = slices.Clone(cfg.Embeddings)
 	for i := range cfg.Embeddings {
 		cfg.Embeddings[i].LR, cfg.Embeddings[i].Stop = 0, 0
