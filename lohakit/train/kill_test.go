@@ -13,12 +13,15 @@ import (
 )
 
 // everythingConfig has all that is carried from step to step: accumulated gradients across an epoch's end, a schedule, shuffled and dropped tags,
-// augmentation, noise, every kind of dropout in adapters of two kinds, lengths held down, a word that stops and one that goes on.
+// augmentation, noise, weighted captions, every kind of dropout in adapters of two kinds with scalars, lengths held down, a word and a text encoder's
+// part that stop and a word that goes on.
 func everythingConfig(optimizer string) Config {
 	cfg := withWords(tinyConfig())
 	cfg.Kind, cfg.Tucker, cfg.Rules = adapter.LoCon, false, append(cfg.Rules, adapter.Rule{Match: "*resnets*", Kind: adapter.LoHa})
 	cfg.NeuronDropout, cfg.RankDropout, cfg.RankDropoutBySample, cfg.ModuleDropout = 0.1, 0.2, true, 0.1
 	cfg.Optimizer, cfg.GradAccumulation, cfg.Scheduler, cfg.Warmup, cfg.MaxNorm = optimizer, 3, "cosine", 2, 0.01
+	cfg.UseScalar, cfg.TextStop, cfg.Perturbation, cfg.PerturbRandom = true, 4, 0.05, true
+	cfg.WeightedCaptions, cfg.Prefix = true, "(tilty:1.2) <hat>,"
 	cfg.Flip, cfg.Shuffle, cfg.KeepTokens, cfg.TagDropout, cfg.Dropout, cfg.NoiseOffset, cfg.PyramidLevels = true, true, 1, 0.2, 0.1, 0.1, 4
 	return cfg
 }
