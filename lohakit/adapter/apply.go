@@ -25,6 +25,7 @@ type call struct {
 	own    func(suffix string) *Node // the module's tensors
 	target string                    // "weight" or "bias"
 	base   *Node                     // the weight or bias to change, without the leading axis; nil in a Group
+	remade bool                      // the backward pass makes the difference again from own, so keeping nothing of it is no matter here
 }
 
 // forms by kind; LoRA is LoCon.

@@ -73,6 +73,17 @@ func (c call) dropRows(spec Spec, delta *Node, chance Chance) *Node {
 	return Mul(delta, mask)
 }
 
+// dropping is the layer's weight with the difference (nil for none), dropout decided by chance (nil for none).
+func (c call) dropping(spec Spec, delta *Node, chance Chance) *Node {
+	if delta == nil {
+		return c.base
+	}
+	if chance == nil {
+		return c.with(delta, nil)
+	}
+	return c.kept(spec, c.with(c.dropRows(spec, delta, chance), nil), c.base, chance)
+}
+
 // kept is what is with the module, or in a step that leaves it out what is without.
 func (c call) kept(spec Spec, with, without *Node, chance Chance) *Node {
 	if spec.ModuleDropout == 0 {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gomlx/gomlx/pkg/core/dtypes"
 	. "github.com/gomlx/gomlx/pkg/core/graph"
 	"github.com/gomlx/gomlx/pkg/core/shapes"
 
@@ -21,8 +22,8 @@ type Group struct {
 	joint    bool            // the differences of all layers are computed together; otherwise there is one layer
 }
 
-// jointSize is how many elements a weight may have for its difference to be computed together with others of its sizes. Those of larger
-// ones are computed one by one: together they would be kept, each as large as its weight, from the first use to the last.
+// jointSize is how many elements a weight may have for its difference to be computed together with others of its sizes. Larger ones are
+// changed one by one, and once more for the backward pass, so that they need not be kept: those of SD 1.x take 3.4 GB.
 const jointSize = 1 << 18
 
 // Groups arranges the layers for a model's sizes, in the order of Names. Those for which apart (may be nil) differs are not in one group.
@@ -36,8 +37,8 @@ func (a *Adapter) Groups(c sd.Config, apart func(Layer) any) []Group {
 	for _, name := range a.order {
 		m, l := a.modules[name], layers[name]
 		out, in := l.flat()
-		key, joint := name, m.joint() && out*in > 0
-		if joint && out*in <= jointSize {
+		key, joint := name, m.joint() && out*in > 0 && out*in <= jointSize
+		if joint {
 			key = fmt.Sprintf("%s %T %v %v %v %d %d", l.Part, m.form, m.alpha, m.compat, m.has, out, in)
 			if apart != nil {
 				key += fmt.Sprint(apart(l))
@@ -117,19 +118,24 @@ func (s *Grouped) Apply(base sd.Weights, chance Chance) sd.Weights {
 			return c.base
 		}
 		c.own = func(suffix string) *Node { return st.of(suffix, k) }
-		delta := c.delta
 		if st.joint {
-			delta = func() *Node { return st.deltaOf(c, k) }
+			return c.dropping(s.a.Spec, st.deltaOf(c, k), chance)
 		}
-		d := delta()
-		if d == nil {
-			return c.base
-		}
-		if chance == nil {
-			return c.with(d, nil)
-		}
-		return c.kept(s.a.Spec, c.with(c.dropRows(s.a.Spec, d, chance), nil), c.base, chance)
+		return c.dropping(s.a.Spec, c.delta(), chance)
 	})
+	w.Made = func(name string) ([]*Node, func(own []*Node) *Node) {
+		m, target := s.a.find(name)
+		weight := base.Get(name)
+		if m == nil || weight.Shape().Size() <= jointSize || weight.DType() != dtypes.Float32 || chance != nil && s.a.Spec.between() && m.between() {
+			return nil, nil
+		}
+		st, _ := s.find(m.name)
+		return st.own, func(own []*Node) *Node {
+			c := call{module: m, target: target, base: weight, remade: true}
+			c.own = func(suffix string) *Node { return own[slices.Index(st.Suffixes, suffix)] }
+			return c.dropping(s.a.Spec, c.delta(), chance)
+		}
+	}
 	if chance == nil || !s.a.Spec.between() {
 		return w
 	}

@@ -53,7 +53,12 @@ func (lohaForm) delta(c call) *Node {
 			first.crossed, second.crossed = second.right(), first.right()
 		}
 	}
-	delta := hadamard(first.product, second.product)
+	var delta *Node
+	if c.remade {
+		delta = Mul(first.product(nil), second.product(nil))
+	} else {
+		delta = hadamard(first.product, second.product)
+	}
 	return MulScalar(delta, c.scale(c.has["hada_w1_b"][0]))
 }
 

@@ -28,13 +28,23 @@ func product(x, weight *Node) *Node { return xla.Linear(x, weight, nil) }
 
 // layer is the layer called name without a bias: the product of x with its weight, and what is beside it.
 func (w Weights) layer(name string, x *Node, product func(x, weight *Node) *Node) *Node {
-	y := product(x, w.at(name+".weight"))
+	y := w.times(name, x, product)
 	if w.Beside != nil {
 		if more := w.Beside(w, w.prefix+name, x, product); more != nil {
 			y = Add(y, more)
 		}
 	}
 	return y
+}
+
+// times is the product of x with the weight of the layer called name.
+func (w Weights) times(name string, x *Node, product func(x, weight *Node) *Node) *Node {
+	if w.Made != nil {
+		if from, make := w.Made(w.prefix + name + ".weight"); make != nil {
+			return xla.Recompute(append([]*Node{x}, from...), func(in []*Node) (*Node, []*Node) { return product(in[0], make(in[1:])), nil })
+		}
+	}
+	return product(x, w.at(name+".weight"))
 }
 
 // biased is layer, plus the layer's bias.

@@ -88,12 +88,22 @@ func (u unet) block(x *Node, apply func(u unet, x *Node) *Node) *Node {
 	}
 	return xla.Recompute([]*Node{x, u.temb, u.context}, func(in []*Node) (*Node, []*Node) {
 		var weights []*Node
-		inside := unet{c: u.c, temb: in[1], context: in[2], w: Weights{Beside: u.w.Beside, Get: func(name string) *Node {
+		w := Weights{Beside: u.w.Beside, Get: func(name string) *Node {
 			node := u.w.Get(name)
 			weights = append(weights, node)
 			return node
-		}}}
-		return apply(inside, in[0]), weights
+		}}
+		if u.w.Made != nil {
+			w.Made = func(name string) (from []*Node, make func(from []*Node) *Node) {
+				nodes, make := u.w.Made(name)
+				weights = append(weights, nodes...)
+				for _, node := range nodes {
+					from = append(from, xla.After(node, in[0])) // or the backward pass would take, and so keep, what this one makes
+				}
+				return from, make
+			}
+		}
+		return apply(unet{c: u.c, temb: in[1], context: in[2], w: w}, in[0]), weights
 	})
 }
 

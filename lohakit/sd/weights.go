@@ -22,6 +22,10 @@ type Weights struct {
 	// differentiated must be asked of w, or UNetRecomputing does not see it.
 	Beside func(w Weights, name string, x *Node, product func(x, weight *Node) *Node) *Node
 
+	// Made, if not nil, tells from which nodes the weight called name is made, and how, if making it again for the backward pass costs less than
+	// keeping it; else make is nil. The gradient then reaches those nodes. They must have the dtype of the layer's input.
+	Made func(name string) (from []*Node, make func(from []*Node) *Node)
+
 	prefix string // see under
 }
 

@@ -14,13 +14,22 @@ func Recompute(x []*Node, f func(x []*Node) (y *Node, weights []*Node)) *Node {
 	return WithGradient(append(slices.Clone(x), weights...), y, func(v *Node) []*Node {
 		again := make([]*Node, len(x))
 		for i := range x {
-			// Zero, but known only when v is: so the compiler can neither take the first results nor compute the second ones early.
-			again[i] = Identity(StopGradient(Add(x[i], MulScalar(firstOf(v), 0))))
+			again[i] = Identity(StopGradient(After(x[i], v)))
 		}
 		y, _ := f(again)
-		return Gradient(ReduceAllSum(Mul(y, StopGradient(v))), append(again, weights...)...)
+		grads := Gradient(ReduceAllSum(Mul(y, StopGradient(v))), append(again, weights...)...)
+		// What comes next, towards the inputs, waits for those of x: the compiler puts off what needs memory for a moment, such as making a large
+		// gradient into a small one, and keeps the large ones of many layers meanwhile.
+		grads[0] = After(grads[0], grads[1:len(x)]...)
+		return grads
 	})
 }
 
-// firstOf is the first element of x, a scalar.
-func firstOf(x *Node) *Node { return Squeeze(Slice(flat(x), AxisRange(0, 1))) }
+// After is x, known only when all of v are: the compiler can neither compute what is made from it early nor take what was made from x before.
+func After(x *Node, v ...*Node) *Node {
+	for _, other := range v {
+		first := Squeeze(Slice(flat(StopGradient(other)), AxisRange(0, 1)))
+		x = Add(x, MulScalar(first, 0))
+	}
+	return x
+}
