@@ -29,7 +29,7 @@ func pivotal(dir string) error {
 	fmt.Fprintf(&b, "# A trained word beside an adapter\n\nPivotal tuning (`Config.Embeddings`): the first notebook's training of %s on sixteen pictures, where the character's name is "+
 		"what CLIP's pieces of it are, and where it is a word of its own, one vector that begins as that of \"girl\" and is trained with the adapter. The share of %d images of "+
 		"the name that show the character, by the judge ([its own exam](judge.md)), with Wilson's 95 %% interval.\n\n"+
-		"Measured as `go run ./lohakit/world/make pivotal` measures, which writes this page anew.\n\n| the name |", student, n)
+		"Written by `go run ./lohakit/world/make pivotal`.\n\n| the name |", student, n)
 	for _, step := range steps {
 		fmt.Fprintf(&b, " %d steps |", step)
 	}
