@@ -1,7 +1,7 @@
 // Command make rebuilds what the miniature world ships, deterministically and from nothing:
 //
 //	go run ./lohakit/world/make judge              the judge and its report, in lohakit/world/assets (a quarter of an hour on two idle cores)
-//	go run ./lohakit/world/make base               the base models, in lohakit/world/models (an hour and a half on two idle cores; resumes)
+//	go run ./lohakit/world/make base               the base models, in lohakit/world/models (a hundred minutes on two idle cores; resumes)
 //	go run ./lohakit/world/make card               their pages: samples and the judge's figures (half an hour)
 //	go run ./lohakit/world/make pivotal            what a trained word adds to an adapter, in lohakit/world/assets (some minutes)
 //	go run ./lohakit/world/make choices            short runs with other sizes, batches, losses, in a table (an hour; resumes)
