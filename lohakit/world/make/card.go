@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/lohakit/notebook/lohakit/checkpoint"
 	"github.com/lohakit/notebook/lohakit/sample"
 	"github.com/lohakit/notebook/lohakit/sd"
 	"github.com/lohakit/notebook/lohakit/world"
@@ -33,7 +33,7 @@ func cards(dir string) error {
 	if err != nil {
 		return err
 	}
-	by, err := sum(judgeFile)
+	by, err := begins(judgeFile)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func cards(dir string) error {
 		if err != nil {
 			return err
 		}
-		sum, err := sum(file)
+		sum, err := begins(file)
 		if err != nil {
 			return err
 		}
@@ -58,13 +58,10 @@ func cards(dir string) error {
 	return overview(ctx, judge, dir)
 }
 
-// sum is how a file's SHA-256 begins.
-func sum(path string) (string, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%x", sha256.Sum256(data))[:10], nil
+// begins is how a file's SHA-256 begins.
+func begins(path string) (string, error) {
+	_, sum, err := checkpoint.Hashes(path)
+	return sum[:min(10, len(sum))], err
 }
 
 func card(ctx context.Context, judge *world.Examiner, by, name, sum, path string) error {
