@@ -19,15 +19,7 @@ import (
 // begun is testdata/begin.safetensors, the model it was recorded with, and the adapter it holds in a file of its own.
 func begun(t *testing.T) (f fixture, m *sd.Model, path string) {
 	t.Helper()
-	open := func(name string) fixture {
-		file, err := checkpoint.Open(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { file.Close() })
-		return fixture{file, t}
-	}
-	f, m = open("testdata/begin.safetensors"), open("testdata/trace.safetensors").model()
+	f, m = openFixture(t, "testdata/begin.safetensors"), openFixture(t, "testdata/trace.safetensors").model()
 	var list []checkpoint.Tensor
 	for _, name := range f.Names() {
 		if key, ok := strings.CutPrefix(name, "file."); ok {

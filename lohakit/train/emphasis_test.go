@@ -11,7 +11,6 @@ import (
 	. "github.com/gomlx/gomlx/pkg/core/graph"
 	"github.com/gomlx/gomlx/pkg/core/tensors"
 
-	"github.com/lohakit/notebook/lohakit/checkpoint"
 	"github.com/lohakit/notebook/lohakit/sd"
 	"github.com/lohakit/notebook/lohakit/xla"
 )
@@ -61,15 +60,7 @@ func TestWeightedTokensAreKohyas(t *testing.T) {
 
 // They multiply the text encoder's states as in kohya's trainer, and leave the mean as it comes out.
 func TestWeightedStatesAreKohyas(t *testing.T) {
-	open := func(name string) fixture {
-		file, err := checkpoint.Open(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { file.Close() })
-		return fixture{file, t}
-	}
-	f, m := open("testdata/emphasis.safetensors"), open("testdata/trace.safetensors").model()
+	f, m := openFixture(t, "testdata/emphasis.safetensors"), openFixture(t, "testdata/trace.safetensors").model()
 	for _, chunks := range []int{1, 2} {
 		var ids []int32
 		for _, row := range f.ints(fmt.Sprint(chunks, ".rows")) {

@@ -288,15 +288,7 @@ func TestWordsAlone(t *testing.T) {
 // Twelve steps of a LoRA and two words, each at a rate of its own and one of them stopping, give the reference's losses and parameters; the
 // tolerances are those of the other traces.
 func TestPivotalStepsAreTheReferences(t *testing.T) {
-	open := func(name string) fixture {
-		file, err := checkpoint.Open(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { file.Close() })
-		return fixture{file, t}
-	}
-	trace, f := open("testdata/trace.safetensors"), open("testdata/pivotal.safetensors")
+	trace, f := openFixture(t, "testdata/trace.safetensors"), openFixture(t, "testdata/pivotal.safetensors")
 	cfg := Default()
 	cfg.Spec = adapter.Spec{Kind: adapter.LoRA, Preset: "attn-mlp", Dim: 3, Alpha: 1, ConvDim: 2, ConvAlpha: 1}
 	cfg.Optimizer, cfg.LR, cfg.Eps = "AdamW", 2e-3, 1e-5

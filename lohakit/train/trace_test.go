@@ -13,10 +13,20 @@ import (
 	"github.com/lohakit/notebook/lohakit/sd"
 )
 
-// fixture is testdata/trace.safetensors.
+// fixture is a file that a reference recorded.
 type fixture struct {
 	*checkpoint.File
 	t testing.TB
+}
+
+func openFixture(t testing.TB, path string) fixture {
+	t.Helper()
+	file, err := checkpoint.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { file.Close() })
+	return fixture{file, t}
 }
 
 func (f fixture) floats(name string) ([]float32, []int) {
@@ -73,12 +83,7 @@ var tokens = []int32{10, 20, 30, 40, 50, 60, 70, 80, 90, 91}
 // about 2e-3 a step; the mean difference after twenty is held to 2e-5, a hundredth of a step. Adam divides by the gradient's size, so
 // an element whose gradient is nearly nothing would take its direction from rounding: an Eps of 1e-5 instead of 1e-8 keeps those still.
 func TestTwentyStepsAreTheReferences(t *testing.T) {
-	file, err := checkpoint.Open("testdata/trace.safetensors")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	f := fixture{file, t}
+	f := openFixture(t, "testdata/trace.safetensors")
 	for _, c := range []struct {
 		name string
 		spec adapter.Spec
