@@ -23,6 +23,7 @@ type Base struct {
 	Step int       // steps done
 	Loss []float64 // of every step so far
 
+	of     string // recipe, plan and parent, in one line: what a state must be of to go on from it
 	config sd.Config
 	layout layout
 	latent *sd.Params

@@ -37,6 +37,7 @@ func NewBase(r Recipe, p Plan) (*Base, error) {
 	m := &sd.Model{UNet: sd.InitUNet(b.config.UNet, baseSeed), Text: sd.InitText(b.config.Text, baseSeed)}
 	b.layout.add("unet.", m.UNet)
 	b.layout.add("text.", m.Text)
+	b.of = fmt.Sprintf("%s: %s; by the plan %+v", r.Name, r, p)
 	if r.Parent == "" {
 		m.VAE = p.Autoencoder(baseSeed)
 	} else {
@@ -47,6 +48,11 @@ func NewBase(r Recipe, p Plan) (*Base, error) {
 		if m, err = sd.Open(path); err != nil {
 			return nil, err
 		}
+		_, sum, err := checkpoint.Hashes(path)
+		if err != nil {
+			return nil, err
+		}
+		b.of += "; the parent's file is " + sum
 	}
 	b.latent = m.VAE
 	if err := b.begin(m); err != nil {
@@ -165,16 +171,21 @@ func (b *Base) Save(path string) error {
 	if err != nil {
 		return err
 	}
-	return checkpoint.Write(path, append(out, t), map[string]string{"step": strconv.Itoa(b.Step), "steps": strconv.Itoa(b.All())})
+	return checkpoint.Write(path, append(out, t), map[string]string{"step": strconv.Itoa(b.Step), "of": b.of})
 }
 
-// Resume takes over what Save wrote. The number of steps in all stays that of NewBase.
+// Resume takes over what Save wrote.
+//
+// Errors: those of reading the file; Invalid if it is of another recipe, plan, or file of the parent.
 func (b *Base) Resume(path string) error {
 	f, err := checkpoint.Open(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	if of := f.Metadata["of"]; of != b.of {
+		return fault.New(fault.Invalid, "resume base training", path, "it is of another training: %s", of).Fix("delete the file to begin %s anew", b.Name)
+	}
 	read := func(name string) ([]float32, error) {
 		t, err := f.Tensor(name)
 		if err != nil {
@@ -188,8 +199,8 @@ func (b *Base) Resume(path string) error {
 			return err
 		}
 		if len(values) != b.layout.size {
-			return fault.New(fault.Invalid, "resume base training", path, "it is of a model of %d weights, this one has %d", len(values), b.layout.size).
-				Fix("delete the file to begin anew")
+			return fault.New(fault.Corrupt, "resume base training", path, "%s has %d values of %d", name, len(values), b.layout.size).
+				Fix("delete the file to begin %s anew", b.Name)
 		}
 		b.state[i] = tensors.FromFlatDataAndDimensions(values, len(values))
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // A base model's training that was stopped and resumed after every step, that before polishing begins among them, ends in the state of one that
-// was not, byte for byte; and the model it gives opens from its file.
+// was not, byte for byte; a state of another recipe is refused; and the model it gives opens from its file.
 func TestBaseResumes(t *testing.T) {
 	if _, err := xla.Backend(); fault.Is(err, fault.Missing) {
 		t.Skipf("training runs on XLA: %v", err)
@@ -66,6 +66,15 @@ func TestBaseResumes(t *testing.T) {
 	}
 	if !bytes.Equal(got, want) {
 		t.Error("stopped after every step it ends elsewhere")
+	}
+	for _, other := range []world.Recipe{{Name: "tiny", Steps: 3, Polish: 2, LR: 1e-3}, {Name: "tiny", Steps: 2, Polish: 2, LR: 2e-3}} {
+		c, err := world.NewBase(other, plan)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Resume(state); !fault.Is(err, fault.Invalid) || c.Step != 0 {
+			t.Errorf("%s went on from a state of %s: %v", other, recipe, err)
+		}
 	}
 	file := filepath.Join(t.TempDir(), "tiny.safetensors")
 	if err := b.Model().Save(file, checkpoint.F16); err != nil {
