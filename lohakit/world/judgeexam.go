@@ -13,6 +13,8 @@ import (
 type Report struct {
 	Degraded bool  // whether the images were worn as samples of small models are
 	Sure     Share // of images of nothing, those that the judge was sure of: the fewer the better
+	// Distance is how far the images of a model are from drawings of the same scenes (Distance of the two sets); 0 in an exam of the judge.
+	Distance float64
 	tallies  [questions]tally
 }
 

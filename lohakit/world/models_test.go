@@ -121,7 +121,7 @@ func TestSourcesFollowPrompts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := e.Obey(context.Background(), m, 40, 5)
+	r, err := e.Obey(context.Background(), m, 40, 5, world.Manner)
 	if err != nil {
 		t.Fatal(err)
 	}

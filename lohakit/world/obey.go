@@ -3,6 +3,7 @@ package world
 import (
 	"context"
 	"fmt"
+	"image"
 	"math/rand/v2"
 	"os"
 
@@ -13,23 +14,22 @@ import (
 	"github.com/lohakit/notebook/lohakit/train"
 )
 
-// Guidance is the CFG scale at which the miniature models are examined and shown. Their captions are exact, so that they follow prompts
-// at scales where the real ones wander; above 2 colours and lines are overdrawn, and the judge takes one style for another: of a hundred
-// prompts it found NAI to draw the asked style in 86, 86, 74 and 62 at 1.5, 2, 2.5 and 3, all else being equal, and the garment in 89, 87, 90
-// and 90.
+// Guidance is the CFG scale at which the miniature models are shown and adapters examined. Their captions are exact, so that they follow
+// prompts at scales where the real ones wander; above 2 colours and lines are overdrawn: models/manner.md has the figures.
 const Guidance = 2
 
-// Sampler is by what the miniature models' obedience is examined. It adds noise on the way, and so corrects what a small model got wrong
-// at first: NAI before it was polished drew the asked garment in 78 of a hundred images by Euler a, 79 by DDIM with noise (Eta 1), 72 by
-// DDIM, 72 by twice as many steps of DDIM, 69 by DPM++ 2M Karras; the present one does in 87 by Euler a and by DDIM. Models are compared with
-// each other, and adapters examined, by DDIM, whose images differ only where the models do.
-const Sampler = "Euler a"
+// Manner is how the miniature models' obedience is examined. Euler a adds noise on the way, and so corrects what a small model got wrong
+// at first; models/manner.md compares. Models are compared with each other, and adapters examined, by DDIM, whose images differ only
+// where the models do.
+var Manner = sample.Options{CFG: Guidance, Sampler: "Euler a"}
 
-// Obey draws n scenes of one passer-by that no training has seen, has m sample their captions by Sampler, one image each, and counts how
-// often the judge finds in the image what the prompt asked for. The same seed asks the same.
-func (e *Examiner) Obey(ctx context.Context, m *sd.Model, n int, seed uint64) (*Report, error) {
+// Obey draws n scenes of one passer-by that no training has seen, has m sample their captions in the manner of by, one image each, and
+// counts how often the judge finds in the image what the prompt asked for. The report's distance is that between the images and the
+// drawings; it needs two scenes. The same seed asks the same. by's prompt and seed do not count.
+func (e *Examiner) Obey(ctx context.Context, m *sd.Model, n int, seed uint64, by sample.Options) (*Report, error) {
 	rng := rand.New(rand.NewPCG(seed, 0x0be1))
 	var scenes []Scene
+	var drawings []image.Image
 	var options []sample.Options
 	for len(scenes) < n {
 		s := Population(rng)
@@ -37,7 +37,9 @@ func (e *Examiner) Obey(ctx context.Context, m *sd.Model, n int, seed uint64) (*
 			continue
 		}
 		scenes = append(scenes, s)
-		options = append(options, sample.Options{Prompt: s.Caption(All), CFG: Guidance, Sampler: Sampler, Seed: int64(len(scenes))})
+		drawings = append(drawings, s.Render(judgeSize))
+		by.Prompt, by.Seed = s.Caption(All), int64(len(scenes))
+		options = append(options, by)
 	}
 	images, err := sample.Images(ctx, m, nil, options...)
 	if err != nil {
@@ -51,7 +53,12 @@ func (e *Examiner) Obey(ctx context.Context, m *sd.Model, n int, seed uint64) (*
 	for i, s := range scenes {
 		r.add(s, verdicts[i])
 	}
-	return r, nil
+	drawn, err := e.Look(drawings...)
+	if err != nil {
+		return nil, err
+	}
+	r.Distance, err = Distance(verdicts, drawn)
+	return r, err
 }
 
 // Own draws n images whose prompts name neither style nor source, the same prompts and seeds for every model, and returns the judge's

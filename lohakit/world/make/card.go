@@ -85,12 +85,12 @@ func card(ctx context.Context, judge *world.Examiner, by, name, sum, path string
 	}
 
 	const n = 100
-	r, err := judge.Obey(ctx, m, n, 7)
+	r, err := judge.Obey(ctx, m, n, 7, world.Manner)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(&b, "\n## How often the image shows what the prompt asked for\n\n%d prompts of scenes that no training has seen, sampled by %s, judged by the "+
-		"judge ([its own exam](../assets/judge.md)), with Wilson's 95 %% interval.\n\n```\n%s```\n", n, world.Sampler, r)
+		"judge ([its own exam](../assets/judge.md)), with Wilson's 95 %% interval.\n\n```\n%s```\n", n, world.Manner.Sampler, r)
 	verdicts, err := own(ctx, judge, name)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@
 //	go run ./lohakit/world/make base               the base models, in lohakit/world/models (a hundred minutes on two idle cores; resumes)
 //	go run ./lohakit/world/make card               their pages: samples and the judge's figures (half an hour)
 //	go run ./lohakit/world/make pivotal            what a trained word adds to an adapter, in lohakit/world/assets (some minutes)
+//	go run ./lohakit/world/make manner             a model at several guidances and by several samplers, in a table (some minutes)
 //	go run ./lohakit/world/make choices            short runs with other sizes, batches, losses, in a table (an hour; resumes)
 //	go run ./lohakit/world/make quickstart [dir]   a small data set of each character, for the notebooks (a second)
 //	go run ./lohakit/world/make dataset [dir]      the card's nineteen folders, counts divided by ten (two seconds)
@@ -30,6 +31,7 @@ var targets = []target{
 	{"base", "lohakit/world/models", true, bases},
 	{"card", "lohakit/world/models", true, cards},
 	{"pivotal", "lohakit/world/assets", true, pivotal},
+	{"manner", "lohakit/world/models", true, manner},
 	{"choices", "lohakit/world/models", false, choices},
 	{"quickstart", "notebooks/data", true, quickstart},
 	{"dataset", "dataset", false, dataset},
