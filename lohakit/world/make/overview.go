@@ -19,7 +19,7 @@ import (
 func overview(ctx context.Context, judge *world.Examiner, dir string) error {
 	var b strings.Builder
 	b.WriteString("# The base models\n\nWritten by `go run ./lohakit/world/make card`. The trained ones are shipped; the merged ones are computed when they are first " +
-		"opened. Why they are trained as they are: [choices](choices.md).\n\n| model | how it came to be |\n|---|---|\n")
+		"opened. Why they are trained as they are: [choices](choices.md); why they are sampled as they are: [manner](manner.md).\n\n| model | how it came to be |\n|---|---|\n")
 	var names, paths []string
 	for _, name := range examined() {
 		path, err := world.Find(name)
