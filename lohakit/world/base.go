@@ -16,7 +16,8 @@ import (
 
 // Base is the training of a base model by its recipe: every weight of UNet and text encoder, on pictures drawn as they are needed. The
 // state is four vectors that hold all weights one after the other: the weights, Adam's two moments, and the running average that is
-// kept in the end. Step n draws the same pictures and noise whenever it runs, so a run that was stopped goes on as if it had not been.
+// kept in the end. Step n draws the same pictures and noise whenever it runs, so a run that was stopped goes on as if it had not been, and on
+// processors of one kind two runs end in the same bytes.
 type Base struct {
 	Recipe
 	Plan

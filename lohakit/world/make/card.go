@@ -25,8 +25,8 @@ func examined() []string {
 }
 
 // cards examines every base model whose page in dir is not of its present file by the present judge, and writes the page: where the model
-// comes from, a grid of samples, how well it follows prompts, what its own look is. The student's page also says how well it learns. Then
-// the page of all, with their distances.
+// comes from, a grid of samples, how well it follows prompts, what its own look is. The student's page also says how well it learns. Then,
+// if a page is new, the page of all, with their distances.
 func cards(dir string) error {
 	ctx := context.Background()
 	judge, err := world.Judge()
@@ -37,6 +37,7 @@ func cards(dir string) error {
 	if err != nil {
 		return err
 	}
+	changed := false
 	for _, name := range examined() {
 		path := filepath.Join(dir, name+".md")
 		file, err := world.Find(name)
@@ -50,10 +51,14 @@ func cards(dir string) error {
 		if page, err := os.ReadFile(path); err == nil && strings.Contains(string(page), sum) && strings.Contains(string(page), by) {
 			continue
 		}
+		changed = true
 		fmt.Println(path)
 		if err := card(ctx, judge, by, name, sum, path); err != nil {
 			return err
 		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "README.md")); err == nil && !changed {
+		return nil
 	}
 	return overview(ctx, judge, dir)
 }
@@ -165,8 +170,9 @@ func looks(verdicts []world.Verdict) string {
 
 // lessons teaches the model each character and each artist's style.
 func lessons(ctx context.Context, judge *world.Examiner, m *sd.Model, b *strings.Builder) error {
-	fmt.Fprintf(b, "\n## How well an adapter learns\n\nThe first notebook's training: a LoHa 8/4, alpha 1, 120 steps of 8 on sixteen images; the share of 40 images of "+
-		"the word that show what it stands for.\n\n| word | before | after |\n|---|---|---|\n")
+	const n = 100
+	fmt.Fprintf(b, "\n## How well an adapter learns\n\nThe first notebook's training: a LoHa 8/4, alpha 1, 120 steps of 8 on sixteen images; the share of %d images of "+
+		"the word that show what it stands for.\n\n| word | before | after |\n|---|---|---|\n", n)
 	var all []world.Lesson
 	for _, name := range world.Names {
 		all = append(all, world.CharacterLesson(name))
@@ -175,7 +181,7 @@ func lessons(ctx context.Context, judge *world.Examiner, m *sd.Model, b *strings
 		all = append(all, world.StyleLesson(style))
 	}
 	for _, l := range all {
-		before, after, err := judge.Learns(ctx, m, l, 40)
+		before, after, err := judge.Learns(ctx, m, l, n)
 		if err != nil {
 			return err
 		}

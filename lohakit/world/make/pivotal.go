@@ -13,7 +13,7 @@ import (
 
 // pivotal measures how fast an adapter learns a character with its word trained beside it and without, and writes a page about it.
 func pivotal(dir string) error {
-	const n, name = 40, "Tilty"
+	const n, name = 100, "Tilty"
 	steps := []int{20, 40, 80}
 	ctx := context.Background()
 	judge, err := world.Judge()
