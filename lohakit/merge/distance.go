@@ -17,11 +17,12 @@ import (
 type Distances struct {
 	Names  []string
 	Of     [][]float64            // [i][j]: ‖Wi − Wj‖ / √(‖Wi‖·‖Wj‖) over all weights that take part in merges
-	Blocks map[string][][]float64 // the same for each block: "BASE", "IN00" … "OUT11"
+	Blocks map[string][][]float64 // the same for each block: "BASE", "IN00" … "OUT11"; NaN where only one of the two is all 0
 }
 
 // Measure compares models of one size, one tensor at a time, by the weights they all have. names are what to call them. report, if it is
-// not nil, is called after each tensor.
+// not nil, is called after each tensor. A weight that is not finite is a fault of kind Numeric that names file and tensor, and so is a model
+// whose weights are all 0.
 func Measure(ctx context.Context, names, paths []string, report func(done, total int)) (*Distances, error) {
 	if len(names) != len(paths) || len(paths) < 2 {
 		return nil, fault.New(fault.Invalid, "measure distances", "", "%d names for %d models", len(names), len(paths)).Fix("give two models or more, and a name for each")
@@ -69,6 +70,11 @@ func Measure(ctx context.Context, names, paths []string, report func(done, total
 		}
 		d.Blocks[block] = relative(s)
 	}
+	for i, f := range files {
+		if total[i][i] == 0 {
+			return nil, fault.New(fault.Numeric, "measure distances", f.Path, "every weight is 0: no distance is relative to that").Fix("leave the model out")
+		}
+	}
 	d.Of = relative(total)
 	return d, nil
 }
@@ -97,7 +103,7 @@ func measure(name string, files []*checkpoint.File, squares map[string][][]float
 	}
 	s := squares[block]
 	for i := range files {
-		for j := range i + 1 {
+		for j := i; j >= 0; j-- { // each model by itself first
 			sum := 0.0
 			for k, v := range values[i] {
 				d := float64(v)
@@ -105,6 +111,9 @@ func measure(name string, files []*checkpoint.File, squares map[string][][]float
 					d -= float64(values[j][k])
 				}
 				sum += d * d
+			}
+			if i == j && !(sum <= math.MaxFloat64) {
+				return fault.New(fault.Numeric, "measure distances", files[i].Path, "%s holds NaN or infinity", name).Fix("leave the model out, or repair it")
 			}
 			s[i][j] += sum
 			if i != j {
@@ -128,8 +137,11 @@ func relative(s [][]float64) [][]float64 {
 	out := square(len(s))
 	for i := range s {
 		for j := range s {
-			if norm := math.Sqrt(s[i][i] * s[j][j]); i != j && norm > 0 {
+			switch norm := math.Sqrt(s[i][i] * s[j][j]); {
+			case i != j && norm > 0:
 				out[i][j] = math.Sqrt(s[i][j] / norm)
+			case s[i][j] > 0 && i != j:
+				out[i][j] = math.NaN()
 			}
 		}
 	}
@@ -155,7 +167,7 @@ func (d *Distances) Tree() []chart.Join {
 	}
 	var joins []chart.Join
 	for len(open) > 1 {
-		best := chart.Join{Height: math.Inf(1)}
+		best := chart.Join{A: open[0], B: open[1], Height: apart(open[0], open[1])}
 		for i, a := range open {
 			for _, b := range open[i+1:] {
 				if h := apart(a, b); h < best.Height {

@@ -2,11 +2,14 @@ package merge
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/lohakit/notebook/lohakit/chart"
+	"github.com/lohakit/notebook/lohakit/checkpoint"
 	"github.com/lohakit/notebook/lohakit/fault"
 )
 
@@ -57,5 +60,64 @@ func TestDistances(t *testing.T) {
 	write(t, folder, "other", 1, 2, 3)
 	if _, err := Measure(context.Background(), names[:2], []string{paths[0], filepath.Join(folder, "other.safetensors")}, nil); !fault.Is(err, fault.Invalid) {
 		t.Errorf("another size: %v", err)
+	}
+}
+
+// TestDistancesOfBrokenModels checks that weights that are no numbers have no distances, wherever they are, and that no tree is waited for.
+func TestDistancesOfBrokenModels(t *testing.T) {
+	folder := t.TempDir()
+	names := []string{"a", "b", "broken"}
+	var paths []string
+	for _, name := range names {
+		write(t, folder, name, 1, 2)
+		paths = append(paths, filepath.Join(folder, name+".safetensors"))
+	}
+	for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), 0} {
+		write(t, folder, "broken", float32(v), float32(v))
+		for _, order := range [][]int{{0, 1, 2}, {2, 0, 1}} {
+			var list []string
+			for _, i := range order {
+				list = append(list, paths[i])
+			}
+			_, err := Measure(context.Background(), names, list, nil)
+			if !fault.Is(err, fault.Numeric) || !strings.Contains(err.Error(), "broken.safetensors") || v != 0 && !strings.Contains(err.Error(), weight) {
+				t.Errorf("weights of %v: %v", v, err)
+			}
+		}
+	}
+	nan := math.NaN()
+	d := &Distances{Names: names, Of: [][]float64{{0, nan, nan}, {nan, 0, nan}, {nan, nan, 0}}}
+	if tree := d.Tree(); len(tree) != 2 {
+		t.Errorf("the tree of what is nowhere is %v", tree)
+	}
+}
+
+// TestDistancesOfZeroBlocks checks that a block of zeros is at no distance from another, rather than at none.
+func TestDistancesOfZeroBlocks(t *testing.T) {
+	folder := t.TempDir()
+	var paths []string
+	for i, v := range []float32{0, 0, 3} {
+		mid, err := checkpoint.FromFloats(weight, checkpoint.F32, []int{1}, []float32{v})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := checkpoint.FromFloats("model.diffusion_model.output_blocks.0.0.weight", checkpoint.F32, []int{1}, []float32{1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, filepath.Join(folder, fmt.Sprint(i, ".safetensors")))
+		if err := checkpoint.Write(paths[i], []checkpoint.Tensor{mid, out}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, err := Measure(context.Background(), []string{"zero", "nil", "three"}, paths, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := d.Blocks["M00"]; m[0][1] != 0 || !math.IsNaN(m[0][2]) || !math.IsNaN(m[2][1]) || m[2][2] != 0 {
+		t.Errorf("distances of the block: %v", m)
+	}
+	if _, err := d.PlotBlocks(chart.Look{}, 0); err != nil {
+		t.Error(err)
 	}
 }
