@@ -14,7 +14,7 @@ import (
 // rounding, it is exact to 1e-8 of the largest.
 func Of(m Matrix) (*Spectrum, error) {
 	s := &Spectrum{Name: m.Name, Rows: m.Rows, Cols: m.Cols}
-	if m.product != nil {
+	if m.thin() {
 		_, core, _ := m.core()
 		var svd mat.SVD
 		svd.Factorize(core, mat.SVDNone) // of finite values, which NewMatrix saw to, it converges
@@ -71,10 +71,10 @@ type parts struct {
 // share of the rank from which all singular values are computed to get some.
 const worthRange = 4
 
-// decompose is the best approximation of m of rank n: exactly, or by the range finder. A product has no more parts than its rank.
+// decompose is the best approximation of m of rank n: exactly, or by the range finder. A thin product has no more parts than its rank.
 func decompose(m Matrix, n int) (parts, error) {
 	n = min(n, m.full())
-	if m.product != nil {
+	if m.thin() {
 		return decomposeProduct(m, n), nil
 	}
 	if width(n)*worthRange < m.full() {
@@ -118,6 +118,9 @@ func unit(a *mat.Dense, values []float64) {
 		}
 	}
 }
+
+// thin reports whether m is known by factors that are no wider than it is; of wider ones the product itself is decomposed.
+func (m Matrix) thin() bool { return m.product != nil && m.product.Rank <= m.full() }
 
 // core is the product L·R as an orthonormal basis of L's columns, times a small matrix, times one of R's rows, transposed.
 func (m Matrix) core() (left, core, right *mat.Dense) {

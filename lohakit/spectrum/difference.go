@@ -9,6 +9,7 @@ import (
 	"github.com/lohakit/notebook/lohakit/adapter"
 	"github.com/lohakit/notebook/lohakit/checkpoint"
 	"github.com/lohakit/notebook/lohakit/fault"
+	"github.com/lohakit/notebook/lohakit/xla"
 )
 
 // Difference is what a layer's weight differs by, computed when it is asked for.
@@ -61,7 +62,8 @@ func difference(l adapter.Layer, read func() (Matrix, error)) Difference {
 // Progress is told after each layer how many are done; an error that it returns stops the work and is passed on. nil is none.
 type Progress func(done, total int) error
 
-// each computes the differences and calls f with each, on every core, in any order.
+// each computes the differences and calls f with each, on every core, in any order. A panic of GoMLX or gonum is returned as an error: of a
+// goroutine, nobody else could catch it.
 func (d Differences) each(report Progress, f func(i int, m Matrix) error) error {
 	var mu sync.Mutex
 	var wait sync.WaitGroup
@@ -87,9 +89,14 @@ func (d Differences) each(report Progress, f func(i int, m Matrix) error) error 
 	for range min(runtime.GOMAXPROCS(0), len(d)) {
 		wait.Go(func() {
 			for i, ok := take(); ok; i, ok = take() {
-				m, err := d[i].Matrix()
-				if err == nil {
-					err = f(i, m)
+				var err error
+				if panicked := xla.Try("decompose "+d[i].Name, func() {
+					var m Matrix
+					if m, err = d[i].Matrix(); err == nil {
+						err = f(i, m)
+					}
+				}); panicked != nil {
+					err = panicked
 				}
 				finish(err)
 			}

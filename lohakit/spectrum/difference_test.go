@@ -5,6 +5,7 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -150,6 +151,15 @@ func TestProgressStops(t *testing.T) {
 	})
 	if err != stop || calls != 2 {
 		t.Errorf("%v after %d calls", err, calls)
+	}
+}
+
+// TestPanicsAreErrors checks that what a numeric library panics with ends the work and not the process.
+func TestPanicsAreErrors(t *testing.T) {
+	d := listOf(random(3, 3, 1), random(3, 3, 2))
+	d[1].Name, d[1].read = "mid_block.x", func() (Matrix, error) { panic("mat: dimension mismatch") }
+	if _, err := All(d, nil); err == nil || !strings.Contains(err.Error(), "mid_block.x: mat: dimension mismatch") {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -92,3 +92,35 @@ func TestResizeLoHa(t *testing.T) {
 		t.Errorf("%d of %d layers are resized", len(same), len(a.Names()))
 	}
 }
+
+// TestResizeLoHaOfMoreRanksThanRows resizes layers with fewer rows or columns than the LoHa has ranks: the first and the last convolution. What
+// they cannot have they do not lose.
+func TestResizeLoHaOfMoreRanksThanRows(t *testing.T) {
+	m := tiny(t, 1)
+	spec := adapter.Default()
+	spec.Dim, spec.ConvDim, spec.Tucker = 4, 6, false
+	spec.Rules = []adapter.Rule{{Match: "*_blocks.*", Skip: true}, {Match: "mid_block.*", Skip: true}, {Match: "text_model.*", Skip: true}}
+	a, err := adapter.New(m, spec, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range a.Params.Names() {
+		a.Params.Set(name, tensors.FromFlatDataAndDimensions(random(1, a.Params.Get(name).Size(), uint64(i)).values, a.Params.Shape(name)...))
+	}
+	_, parts, err := ResizeLoHa(a, m, 4, 6, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	few := 0
+	for _, p := range parts {
+		if p.Rank < 6 && p.Name == "conv_out" {
+			few++
+		}
+		if p.Error > 2e-3 {
+			t.Errorf("%s misses %.4f", p.Name, p.Error)
+		}
+	}
+	if few == 0 {
+		t.Errorf("no layer has fewer rows than ranks: %v", parts)
+	}
+}

@@ -58,6 +58,7 @@ func TestOfAgreesWithSVD(t *testing.T) {
 	for name, m := range map[string]Matrix{
 		"wide": random(40, 90, 1), "tall": random(70, 30, 1), "one row": random(1, 9, 1), "one": random(1, 1, 1),
 		"falling": product(60, 80, 60, 0.85, 2), "rank 64": product(400, 360, 64, 0.95, 2),
+		"factors": thinProduct(20, 30, 6, 1), "factors of all ranks": thinProduct(20, 30, 20, 1), "factors of more ranks": thinProduct(8, 30, 20, 1),
 	} {
 		want := reference(m)
 		s, err := Of(m)
