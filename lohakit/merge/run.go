@@ -44,35 +44,34 @@ const (
 // Run computes every line, in order, and stores its result, as the original tool does: each line reads what the one before stored, so
 // that rounding adds up as there. Before anything is computed all models are found and opened; an unknown one is a
 // fault that names its line. A result that is there already, made by the same line from the same models, is left as it is;
-// a file of that name that no recipe made is never replaced. Memory stays below a few times the largest tensor, pages of the files
-// included.
+// a file of that name that no recipe made is never replaced, nor is one that the recipe reads. Memory stays below a few times the largest
+// tensor, pages of the files included.
 func (r *Recipe) Run(ctx context.Context, o Options) ([]Result, error) {
-	s := sources{options: o, files: map[string]*checkpoint.File{}, prints: map[string]string{}}
+	s := sources{options: o, files: map[string]*checkpoint.File{}, prints: map[*checkpoint.File]string{}}
 	defer s.close()
 	if err := s.openAll(r); err != nil {
+		return nil, err
+	}
+	there, err := s.standing(r)
+	if err != nil {
 		return nil, err
 	}
 	var out []Result
 	mixes := r.Expand()
 	for i, l := range r.Lines {
-		path := filepath.Join(o.Folder, l.Out+".safetensors")
+		path := s.path(l)
 		operands := make([]*checkpoint.File, 3)
-		names := l.names()
-		for k, name := range names {
+		for k, name := range l.names() {
 			if j, ok := r.result(name, i); ok {
-				name = r.Lines[j].Out
+				operands[k] = s.results[j]
 			} else {
-				name = s.chosen(name)
+				operands[k] = s.files[s.chosen(name)]
 			}
-			operands[k] = s.files[name]
 		}
 		m := merging{line: l, a: operands[0], b: operands[1], c: operands[2], blocks: o.Blocks, progress: o.Progress}
 		print := s.print(m)
 		warning := mixes[i].Warning()
-		reused, err := made(path, print)
-		if err != nil {
-			return out, err
-		}
+		reused := there[i] == print
 		if !reused {
 			meta := maps.Clone(m.a.Metadata)
 			meta["format"], meta["modelspec.title"] = "pt", l.Out
@@ -89,38 +88,68 @@ func (r *Recipe) Run(ctx context.Context, o Options) ([]Result, error) {
 		if err != nil {
 			return out, err
 		}
-		s.files[l.Out], s.prints[l.Out] = f, print
+		s.results, s.prints[f] = append(s.results, f), print
 		out = append(out, Result{l.Out, path, reused, mixes[i], warning})
 	}
 	return out, nil
 }
 
-// made reports whether the file at path is the result with this print. A file there that is no result is a fault.
-func made(path, print string) (bool, error) {
-	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
-		return false, nil
-	}
-	f, err := checkpoint.Open(path)
-	if err == nil {
-		defer f.Close()
-		if f.Metadata[keyPrint] != "" {
-			return f.Metadata[keyPrint] == print, nil
-		}
-	}
-	return false, fault.New(fault.Invalid, "merge", path, "a file of that name is there and no recipe made it").Fix("rename the result or move the file")
-}
-
-// sources are the open models of a run: sources by the name in the recipe, results by their own.
+// sources are the open models of a run.
 type sources struct {
 	options Options
-	files   map[string]*checkpoint.File
-	prints  map[string]string
+	files   map[string]*checkpoint.File // by the name that stands for them
+	results []*checkpoint.File          // of the lines so far
+	prints  map[*checkpoint.File]string
 }
 
 func (s *sources) close() {
-	for _, f := range s.files {
+	for f := range s.prints {
 		f.Close()
 	}
+}
+
+// path is where a line's result is stored.
+func (s *sources) path(l Line) string {
+	return filepath.Join(s.options.Folder, l.Out+".safetensors")
+}
+
+// standing returns, for each line, the print of the result that is there already, "" where there is none. Faults are a file there that no recipe
+// made, one that is a source of the recipe, under whatever name, and one that is another line's result as well.
+func (s *sources) standing(r *Recipe) ([]string, error) {
+	out := make([]string, len(r.Lines))
+	type known struct {
+		os.FileInfo
+		what string
+	}
+	var taken []known
+	for name, f := range s.files {
+		if info, err := os.Stat(f.Path); err == nil {
+			taken = append(taken, known{info, "the source " + name})
+		}
+	}
+	for i, l := range r.Lines {
+		path := s.path(l)
+		if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if info, err := os.Stat(path); err == nil {
+			for _, k := range taken {
+				if os.SameFile(info, k.FileInfo) {
+					return nil, fault.New(fault.Invalid, "merge", fmt.Sprintf("line %d", l.Number), "its result %s would replace %s", path, k.what).
+						Fix("give the result another name, or store results in another folder")
+				}
+			}
+			taken = append(taken, known{info, "the result of line " + fmt.Sprint(l.Number)})
+		}
+		if f, err := checkpoint.Open(path); err == nil {
+			out[i] = f.Metadata[keyPrint]
+			f.Close()
+		}
+		if out[i] == "" {
+			return nil, fault.New(fault.Invalid, "merge", path, "a file of that name is there and no recipe made it").Fix("rename the result or move the file")
+		}
+	}
+	return out, nil
 }
 
 // chosen is the model a name stands for: a variable's, or the name.
@@ -159,8 +188,8 @@ func (s *sources) openAll(r *Recipe) error {
 			if err == nil {
 				var f *checkpoint.File
 				if f, err = checkpoint.Open(path, opts...); err == nil {
-					s.files[model] = f
-					if err = guard(path, func() { s.prints[model] = identity(f) }); err == nil {
+					s.files[model], s.prints[f] = f, ""
+					if err = guard(path, func() { s.prints[f] = identity(f) }); err == nil {
 						continue
 					}
 				}
@@ -176,10 +205,8 @@ func (s *sources) print(m merging) string {
 	h := sha256.New()
 	fmt.Fprintln(h, m.line.String(), m.blocks[m.line.Out])
 	for _, f := range []*checkpoint.File{m.a, m.b, m.c} {
-		for name, open := range s.files {
-			if open == f && f != nil {
-				fmt.Fprintln(h, s.prints[name])
-			}
+		if f != nil {
+			fmt.Fprintln(h, s.prints[f])
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])

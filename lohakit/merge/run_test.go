@@ -201,6 +201,96 @@ func TestRunRefuses(t *testing.T) {
 	}
 }
 
+// TestRunKeepsItsSources checks that no line replaces a model that the recipe reads, however it is called, even one that a recipe made.
+func TestRunKeepsItsSources(t *testing.T) {
+	folder := two(t)
+	run := func(recipe string, o Options) ([]Result, error) {
+		t.Helper()
+		r, err := Parse(recipe)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o.Models == nil {
+			o.Models = InFolder(folder)
+		}
+		return r.Run(context.Background(), o)
+	}
+	if _, err := run("mix = model-a + model-b, 0.5", Options{Folder: folder}); err != nil {
+		t.Fatal(err)
+	}
+	mix := filepath.Join(folder, "mix.safetensors")
+	link, other := filepath.Join(t.TempDir(), "link"), t.TempDir()
+	if err := os.Symlink(folder, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(mix, filepath.Join(other, "linked.safetensors")); err != nil {
+		t.Fatal(err)
+	}
+	working, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	relative, err := filepath.Rel(working, folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		recipe string
+		o      Options
+	}{
+		"itself":           {"mix = mix + model-b, 0.5", Options{Folder: folder}},
+		"a variable":       {"mix = __X__ + model-b, 0.5", Options{Folder: folder, Variables: map[string]string{"__X__": "mix"}}},
+		"other letters":    {"mix = MIX + model-b, 0.5", Options{Folder: folder}},
+		"a linked folder":  {"mix = mix + model-b, 0.5", Options{Folder: link}},
+		"a linked file":    {"linked = mix + model-b, 0.5", Options{Folder: other}},
+		"a relative path":  {"mix = mix + model-b, 0.5", Options{Folder: relative}},
+		"a later line":     {"one = model-a + model-b, 0.5\nmix = one + model-b, 0.5\ntwo = Mix + model-b, 0.5", Options{Folder: folder}},
+		"one of two lines": {"linked = model-a + model-b, 0.25\nmix = linked + model-b, 0.25", Options{Folder: other}},
+	} {
+		if name == "one of two lines" {
+			if err := os.Symlink(filepath.Join(other, "linked.safetensors"), filepath.Join(other, "mix.safetensors")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := run(c.recipe, c.o)
+		if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "would replace") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got := first(t, mix); got != 2 {
+			t.Fatalf("%s: the source was replaced, it holds %v", name, got)
+		}
+		if _, err := os.Stat(filepath.Join(folder, "one.safetensors")); err == nil {
+			t.Errorf("%s: a line was computed before", name)
+		}
+	}
+	// a result of another line that is in the way is found before the first is computed
+	if err := os.WriteFile(filepath.Join(other, "mine.safetensors"), []byte("mine"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run("first = model-a + model-b, 0.5\nmine = first + model-b, 0.5", Options{Folder: other}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a file of the second result's name: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(other, "first.safetensors")); err == nil {
+		t.Error("the first line was computed though the second cannot be stored")
+	}
+}
+
+// TestRunKeepsNamesApart checks that a variable stands for a model of the folder even after a result of that name.
+func TestRunKeepsNamesApart(t *testing.T) {
+	folder := two(t)
+	r, err := Parse("model-b = model-a + model-b, 0.5\nlast = model-b + __V__, 0.5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	results, err := r.Run(context.Background(), Options{Models: InFolder(folder), Folder: t.TempDir(), Variables: map[string]string{"__V__": "model-b"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := first(t, results[1].Path); got != 2.5 { // half of (1+3)/2, half of 3
+		t.Errorf("the last line holds %v, want 2.5", got)
+	}
+}
+
 func TestBlocks(t *testing.T) {
 	b, err := ParseBlocks("0.5" + strings.Repeat(", 0", 12) + ", 1" + strings.Repeat(",0.25", 12))
 	if err != nil {
