@@ -213,7 +213,7 @@ func TestFilesAndRecipes(t *testing.T) {
 	}
 }
 
-// TestWatch records ranks while training, and draws them.
+// TestWatch records ranks while training, and draws them. What was asked for halfway stays what it was then.
 func TestWatch(t *testing.T) {
 	base, data := shipped(t)
 	c := smallRun()
@@ -228,8 +228,34 @@ func TestWatch(t *testing.T) {
 	if err := run.Watch("lora_te_*fc1", 2); err != nil {
 		t.Fatal(err)
 	}
-	if err := run.Step(4); err != nil {
+	norm := func(d lohakit.Difference, err error) float64 {
+		t.Helper()
+		x, _ := d.Inspect("*layers.0.mlp.fc1")
+		if err != nil || len(x) != 1 {
+			t.Fatalf("%s: %v, %v", d.Title, x, err)
+		}
+		return x[0].Norm
+	}
+	if err := run.Step(2); err != nil {
 		t.Fatal(err)
+	}
+	halfway := run.Difference()
+	adapted, err := run.Adapted(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := norm(run.Difference(), nil)
+	if err := run.Step(2); err != nil {
+		t.Fatal(err)
+	}
+	if got := norm(halfway, nil); got != before || halfway.Title != "ΔW after 2 steps" {
+		t.Errorf("%s became %v, it was %v", halfway.Title, got, before)
+	}
+	if got := norm(base.Adds(adapted.Adapters[0].Adapter)); got != before {
+		t.Errorf("the model adapted halfway became one of norm %v, it was of %v", got, before)
+	}
+	if got := norm(run.Difference(), nil); got == before {
+		t.Error("training changed nothing")
 	}
 	if p, err := run.Ranks(); err != nil || p.Caption != "effective rank of 3 layers over 4 steps" {
 		t.Errorf("%q, %v", p.Caption, err)

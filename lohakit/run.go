@@ -172,8 +172,8 @@ func (r *Run) Previews() (Sheet, error) {
 	return Sheet{s}, nil
 }
 
-// Adapted returns the base model with the adapter as it is now, at a weight.
-func (r *Run) Adapted(weight float64) (*Model, error) { return r.base.With(r.Adapter, weight) }
+// Adapted returns the base model with the adapter as it is now, at a weight. It stays what it is when training goes on.
+func (r *Run) Adapted(weight float64) (*Model, error) { return r.base.With(r.Adapter.Clone(), weight) }
 
 // Sample draws one image for every seed with the adapter as it is now.
 func (r *Run) Sample(o Options, seeds ...int64) (Sheet, error) {

@@ -14,7 +14,6 @@ import (
 	"github.com/gomlx/gomlx/pkg/core/tensors"
 
 	"github.com/lohakit/notebook/lohakit/checkpoint"
-	"github.com/lohakit/notebook/lohakit/fault"
 	"github.com/lohakit/notebook/lohakit/sd"
 	"github.com/lohakit/notebook/lohakit/xla"
 )
@@ -137,18 +136,22 @@ func (a *Adapter) String() string {
 // Size is the number of trainable parameters.
 func (a *Adapter) Size() int { return a.Params.Size() }
 
-// Clone returns an adapter with its own copy of the parameters.
-func (a *Adapter) Clone() (*Adapter, error) {
-	b := &Adapter{Spec: a.Spec, Params: sd.NewParams(), Metadata: maps.Clone(a.Metadata), Precision: a.Precision,
-		Embeddings: slices.Clone(a.Embeddings), modules: a.modules, order: a.order, fixed: a.fixed}
-	for _, name := range a.Params.Names() {
-		t, err := a.Params.Get(name).LocalClone()
-		if err != nil {
-			return nil, fault.New(fault.Other, "copy adapter", name, "%w", err)
-		}
-		b.Params.Set(name, t)
+// Clone returns the adapter as it is now. Its tensors are a's, in lists of its own: training and Repair replace tensors and never change them.
+func (a *Adapter) Clone() *Adapter {
+	b := newAdapter()
+	b.Spec, b.Precision, b.Embeddings, b.order = a.Spec, a.Precision, slices.Clone(a.Embeddings), slices.Clone(a.order)
+	maps.Copy(b.Metadata, a.Metadata)
+	for name, m := range a.modules {
+		own := *m
+		own.has = maps.Clone(m.has)
+		b.modules[name] = &own
 	}
-	return b, nil
+	for to, from := range map[*sd.Params]*sd.Params{b.Params: a.Params, b.fixed: a.fixed} {
+		for _, name := range from.Names() {
+			to.Set(name, from.Get(name))
+		}
+	}
+	return b
 }
 
 // tensor returns a parameter or a fixed tensor.
