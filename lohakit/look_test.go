@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/lohakit/notebook/lohakit"
 	"github.com/lohakit/notebook/lohakit/adapter"
+	"github.com/lohakit/notebook/lohakit/chart"
 	"github.com/lohakit/notebook/lohakit/checkpoint"
 	"github.com/lohakit/notebook/lohakit/fault"
 )
@@ -217,7 +219,7 @@ func TestFilesAndRecipes(t *testing.T) {
 func TestWatch(t *testing.T) {
 	base, data := shipped(t)
 	c := smallRun()
-	c.Preset = "te-only"
+	c.Preset, c.ValidateEvery, c.ValidationBatches = "te-only", 2, 1
 	run, err := base.Train(data, c)
 	if err != nil {
 		t.Fatal(err)
@@ -256,6 +258,18 @@ func TestWatch(t *testing.T) {
 	}
 	if got := norm(run.Difference(), nil); got == before {
 		t.Error("training changed nothing")
+	}
+	drawn, err := run.Loss()
+	if err != nil {
+		t.Fatal(err)
+	}
+	losses, measured := chart.Series{X: []float64{1, 2, 3, 4}, Y: run.Losses()}, chart.Series{Name: "fixed noise", Measured: true}
+	for _, v := range run.Checks() {
+		measured.X, measured.Y = append(measured.X, float64(v.Step)), append(measured.Y, v.Loss)
+	}
+	want, err := chart.Loss(chart.Look{Title: "training loss", Width: 640, Height: 320}, 0, losses, measured)
+	if err != nil || !reflect.DeepEqual(drawn.Image, want) {
+		t.Errorf("the validations %v are not drawn as measured, %v", measured.Y, err)
 	}
 	if p, err := run.Ranks(); err != nil || p.Caption != "effective rank of 3 layers over 4 steps" {
 		t.Errorf("%q, %v", p.Caption, err)

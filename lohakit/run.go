@@ -126,7 +126,7 @@ func (r *Run) Step(n int) error {
 	return err
 }
 
-// Loss plots the loss of every step so far and its running mean.
+// Loss plots the loss of every step so far and its running mean, and what ValidateEvery measured.
 func (r *Run) Loss() (Picture, error) {
 	losses := r.Losses()
 	if len(losses) == 0 {
@@ -146,7 +146,7 @@ func (r *Run) Loss() (Picture, error) {
 
 // validation is the loss on fixed noise, where Config's ValidateEvery asks for it.
 func (r *Run) validation() chart.Series {
-	s := chart.Series{Name: "fixed noise"}
+	s := chart.Series{Name: "fixed noise", Measured: true}
 	for _, c := range r.Checks() {
 		s.X, s.Y = append(s.X, float64(c.Step)), append(s.Y, c.Loss)
 	}

@@ -33,6 +33,8 @@ type Series struct {
 	Name string    // in the legend; "" keeps it out of the legend
 	X    []float64 // nil counts 0, 1, 2 …
 	Y    []float64 // NaN, infinities and what exceeds ±1e100 are gaps
+
+	Measured bool // Loss draws the values themselves, without a running mean
 }
 
 // dpi makes one pixel three quarters of a point, the usual screen measure.

@@ -63,6 +63,29 @@ func TestLossGolden(t *testing.T) {
 	golden(t, "loss", img, err)
 }
 
+// TestLossKeepsMeasurements draws a validation of three values beside a loss: the line reaches the one that a mean would hide.
+func TestLossKeepsMeasurements(t *testing.T) {
+	flat := Series{Y: make([]float64, 40)}
+	highest := func(measured bool) int {
+		img, err := Loss(Look{}, 0, flat, Series{X: []float64{0, 20, 40}, Y: []float64{0, 0, 1}, Measured: measured})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for y := range img.Bounds().Dy() {
+			for x := range img.Bounds().Dx() {
+				if img.At(x, y) == colour(1, 2) {
+					return y
+				}
+			}
+		}
+		t.Fatal("nothing is drawn in its colour")
+		return 0
+	}
+	if as, mean := highest(true), highest(false); as > 50 || mean < 100 {
+		t.Errorf("the highest pixel is %d from the top, that of a mean %d", as, mean)
+	}
+}
+
 func TestSpectrumGolden(t *testing.T) {
 	img, err := Spectrum(Look{Title: "ΔW of mid_block.attentions.0"}, Series{Name: "LoHa 8", Y: decay(64, 6)}, Series{Name: "one", Y: []float64{0.1}})
 	golden(t, "spectrum", img, err)

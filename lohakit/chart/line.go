@@ -36,7 +36,7 @@ func Line(l Look, series ...Series) (image.Image, error) {
 
 // Loss draws a training loss per step: the raw values thin and pale, and over them the running mean the eye is meant to follow.
 // smooth in (0, 1) is the weight the mean keeps per step; 0 is 0.98, about the last 50 steps. The mean is corrected for its start,
-// so that it begins at the first value.
+// so that it begins at the first value. A series that is Measured, as a validation is, has no mean: its values are what the eye is to follow.
 func Loss(l Look, smooth float64, runs ...Series) (image.Image, error) {
 	if smooth == 0 {
 		smooth = 0.98
@@ -54,17 +54,24 @@ func Loss(l Look, smooth float64, runs ...Series) (image.Image, error) {
 	p.Add(grid())
 	drawn := 0
 	for i, r := range runs {
-		c := colour(i, len(runs))
-		n, err := l.add(p, Series{X: r.X, Y: r.Y}, pale(c), 0.7)
+		if r.Measured {
+			continue
+		}
+		n, err := l.add(p, Series{X: r.X, Y: r.Y}, pale(colour(i, len(runs))), 0.7)
 		if err != nil {
 			return nil, err
 		}
 		drawn += n
 	}
 	for i, r := range runs {
-		if _, err := l.add(p, Series{Name: r.Name, X: r.X, Y: Smooth(r.Y, smooth)}, colour(i, len(runs)), 1.8); err != nil {
+		if !r.Measured {
+			r.Y = Smooth(r.Y, smooth)
+		}
+		n, err := l.add(p, r, colour(i, len(runs)), 1.8)
+		if err != nil {
 			return nil, err
 		}
+		drawn += n
 	}
 	if drawn == 0 {
 		return nil, l.empty()
