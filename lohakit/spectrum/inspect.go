@@ -28,7 +28,7 @@ type Tensor struct {
 	Zero      int     // how many are 0
 	Histogram []int   // of the finite values, in equal bins from Min to Max
 
-	values []float32
+	cells [][]float32 // what Picture draws; the values themselves are not kept: those of a whole model would be a second one
 }
 
 // bins is the number of bins of a histogram.
@@ -36,7 +36,7 @@ const bins = 48
 
 // Inspect describes values of any shape.
 func Inspect(name, dtype string, values []float32, shape ...int) Tensor {
-	t := Tensor{Name: name, Shape: shape, DType: dtype, Min: math.Inf(1), Max: math.Inf(-1), Histogram: make([]int, bins), values: values}
+	t := Tensor{Name: name, Shape: shape, DType: dtype, Min: math.Inf(1), Max: math.Inf(-1), Histogram: make([]int, bins), cells: cells(values, shape)}
 	n, sum, square := 0, 0.0, 0.0
 	for _, f := range values {
 		v := float64(f)
@@ -120,6 +120,7 @@ func InspectFile(f *checkpoint.File, match string) ([]Tensor, error) {
 				return nil, err
 			}
 		}
+		f.Release(t)
 		out = append(out, Inspect(name, t.DType.String(), values, t.Shape...))
 	}
 	return out, nil
@@ -179,35 +180,47 @@ func (t Tensor) PlotHistogram(l chart.Look) (image.Image, error) {
 // maxPicture bounds the cells of a picture in either direction; larger matrices are averaged.
 const maxPicture = 256
 
-// Picture draws the tensor as a matrix, its first axis down: large ones as means of |values| over squares, small ones as they are.
-func (t Tensor) Picture(l chart.Look) (image.Image, error) {
-	rows, cols := 1, len(t.values)
-	if len(t.Shape) > 1 && t.Shape[0] > 0 {
-		rows, cols = t.Shape[0], len(t.values)/t.Shape[0]
+// cells are the values as a matrix, its first axis down: of large ones the means of |values| over squares. nil of no values.
+func cells(values []float32, shape []int) [][]float32 {
+	rows, cols := 1, len(values)
+	if len(shape) > 1 && shape[0] > 0 {
+		rows, cols = shape[0], len(values)/shape[0]
 	}
-	if rows*cols == 0 || rows*cols != len(t.values) {
-		return nil, fault.New(fault.Invalid, "draw tensor", t.Name, "it has no elements")
+	if rows*cols == 0 || rows*cols != len(values) {
+		return nil
 	}
 	down, across := (rows+maxPicture-1)/maxPicture, (cols+maxPicture-1)/maxPicture
-	z := make([][]float64, (rows+down-1)/down)
+	z := make([][]float32, (rows+down-1)/down)
 	for i := range z {
-		z[i] = make([]float64, (cols+across-1)/across)
+		z[i] = make([]float32, (cols+across-1)/across)
 		for j := range z[i] {
 			sum, n := 0.0, 0
 			for r := i * down; r < min((i+1)*down, rows); r++ {
 				for c := j * across; c < min((j+1)*across, cols); c++ {
-					v := float64(t.values[r*cols+c])
+					v := float64(values[r*cols+c])
 					if down*across > 1 {
 						v = math.Abs(v)
 					}
 					sum, n = sum+v, n+1
 				}
 			}
-			z[i][j] = sum / float64(n)
+			z[i][j] = float32(sum / float64(n))
 		}
+	}
+	return z
+}
+
+// Picture draws the tensor as a matrix, its first axis down: large ones as means of |values| over squares, small ones as they are.
+func (t Tensor) Picture(l chart.Look) (image.Image, error) {
+	if t.cells == nil {
+		return nil, fault.New(fault.Invalid, "draw tensor", t.Name, "it has no elements")
 	}
 	if l.Title == "" {
 		l.Title = t.Name
+	}
+	z := make([][]float64, len(t.cells))
+	for i, row := range t.cells {
+		z[i] = doubles(row)
 	}
 	return chart.Heat(l, nil, nil, z)
 }

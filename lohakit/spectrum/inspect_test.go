@@ -3,6 +3,7 @@ package spectrum
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"testing"
 
 	"github.com/lohakit/notebook/lohakit/chart"
@@ -44,6 +45,29 @@ func TestInspectDraws(t *testing.T) {
 	}
 }
 
+// TestInspectKeepsLittle describes 64 MB of values, one tensor after another: what is kept of them is their pictures.
+func TestInspectKeepsLittle(t *testing.T) {
+	held := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := held()
+	var all []Tensor
+	for range 16 {
+		values := make([]float32, 1<<20)
+		values[1<<19] = 4
+		all = append(all, Inspect("x", "F32", values, 1<<10, 1<<10))
+	}
+	if kept := held() - before; kept > 16<<20 {
+		t.Errorf("it keeps %d MB", kept>>20)
+	}
+	if x := all[0]; x.cells[128][0] != 0.25 || x.cells[0][0] != 0 || x.Zero != 1<<20-1 { // 4 in a square of 16
+		t.Errorf("the picture is %v", x.cells[128][:4])
+	}
+}
+
 // TestInspectByPattern describes weights of a model and what another differs by.
 func TestInspectByPattern(t *testing.T) {
 	a, b := tiny(t, 1), tiny(t, 2)
@@ -55,7 +79,7 @@ func TestInspectByPattern(t *testing.T) {
 		t.Errorf("an unknown tensor: %v", err)
 	}
 	diff, err := InspectDifferences(differences(t, b, a, "*.proj_in"), nil)
-	if err != nil || len(diff) == 0 || diff[0].Zero == len(diff[0].values) {
+	if err != nil || len(diff) == 0 || diff[0].Zero == diff[0].Shape[0]*diff[0].Shape[1] {
 		t.Errorf("%v, %v", diff, err)
 	}
 }
