@@ -2,7 +2,9 @@ package lohakit
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"strings"
 
 	"github.com/lohakit/notebook/lohakit/adapter"
 	"github.com/lohakit/notebook/lohakit/chart"
@@ -175,6 +177,7 @@ func (m *Model) MergeAdapters(list ...Weighted) (*adapter.Adapter, error) {
 func (m *Model) Merged() (*Model, error) {
 	base := m.Shared()
 	base.Path, base.VAEPath = "", ""
+	maps.DeleteFunc(base.Metadata, func(key, _ string) bool { return strings.HasPrefix(key, merge.Header) })
 	for _, a := range m.Adapters {
 		if err := a.Adapter.Merge(base, a.UNet, a.Text); err != nil {
 			return nil, err

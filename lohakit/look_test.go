@@ -205,6 +205,26 @@ func TestFilesAndRecipes(t *testing.T) {
 		t.Errorf("a slip: %v", err)
 	}
 
+	mixed, err := lohakit.Open(results[0].Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tuned, err := mixed.With(ofRandom(t, base, adapter.LoCon, 3), 0.01)
+	if err == nil {
+		tuned, err = tuned.Merged()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key := range tuned.Metadata {
+		if strings.HasPrefix(key, "lohakit.merge.") {
+			t.Errorf("with an adapter merged into it the model still has %s", key)
+		}
+	}
+	if mixed.Metadata["lohakit.merge.mix"] != "0.5 one + 0.5 two" {
+		t.Errorf("the merge says %v", mixed.Metadata)
+	}
+
 	near, err := lohakit.Distances(folder)
 	shows(t, "distances", near, err, drawn)
 	if p, err := near.Blocks("source"); err != nil || p.Image == nil {

@@ -34,17 +34,21 @@ type Result struct {
 	Warning string // of Mix, and when computed of tensors that hold NaN or infinity; "" if there is none
 }
 
+// Header is what the metadata keys begin with that tell how a model was merged. They are not true of what else is made of it.
+const Header = "lohakit.merge."
+
 // Metadata keys of results.
 const (
-	keyRecipe = "lohakit.merge.recipe" // the line
-	keyMix    = "lohakit.merge.mix"    // what it comes to
-	keyPrint  = "lohakit.merge.print"  // of line and inputs
+	keyTitle  = "modelspec.title" // the name
+	keyRecipe = Header + "recipe" // the line
+	keyMix    = Header + "mix"    // what it comes to
+	keyPrint  = Header + "print"  // of line and inputs
 )
 
 // Run computes every line, in order, and stores its result, as the original tool does: each line reads what the one before stored, so
 // that rounding adds up as there. Before anything is computed all models are found and opened; an unknown one is a
 // fault that names its line. A result that is there already, made by the same line from the same models, is left as it is;
-// a file of that name that no recipe made is never replaced, nor is one that the recipe reads. Memory stays below a few times the largest
+// a file that no recipe made under that name is never replaced, nor is one that the recipe reads. Memory stays below a few times the largest
 // tensor, pages of the files included.
 func (r *Recipe) Run(ctx context.Context, o Options) ([]Result, error) {
 	s := sources{options: o, files: map[string]*checkpoint.File{}, prints: map[*checkpoint.File]string{}}
@@ -74,7 +78,7 @@ func (r *Recipe) Run(ctx context.Context, o Options) ([]Result, error) {
 		reused := there[i] == print
 		if !reused {
 			meta := maps.Clone(m.a.Metadata)
-			meta["format"], meta["modelspec.title"] = "pt", l.Out
+			meta["format"], meta[keyTitle] = "pt", l.Out
 			meta[keyRecipe], meta[keyMix], meta[keyPrint] = l.String(), mixes[i].String(), print
 			broken, err := m.run(ctx, path, meta)
 			if err != nil {
@@ -114,7 +118,7 @@ func (s *sources) path(l Line) string {
 }
 
 // standing returns, for each line, the print of the result that is there already, "" where there is none. Faults are a file there that no recipe
-// made, one that is a source of the recipe, under whatever name, and one that is another line's result as well.
+// made under that name, one that is a source of the recipe, under whatever name, and one that is another line's result as well.
 func (s *sources) standing(r *Recipe) ([]string, error) {
 	out := make([]string, len(r.Lines))
 	type known struct {
@@ -129,8 +133,8 @@ func (s *sources) standing(r *Recipe) ([]string, error) {
 	}
 	for i, l := range r.Lines {
 		path := s.path(l)
-		if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
-			continue
+		if _, err := os.Lstat(path); err != nil {
+			continue // and if it cannot be written, writing it says why
 		}
 		if info, err := os.Stat(path); err == nil {
 			for _, k := range taken {
@@ -142,11 +146,13 @@ func (s *sources) standing(r *Recipe) ([]string, error) {
 			taken = append(taken, known{info, "the result of line " + fmt.Sprint(l.Number)})
 		}
 		if f, err := checkpoint.Open(path); err == nil {
-			out[i] = f.Metadata[keyPrint]
+			if f.Metadata[keyTitle] == l.Out { // or it was made under another name, to which it may not go back
+				out[i] = f.Metadata[keyPrint]
+			}
 			f.Close()
 		}
 		if out[i] == "" {
-			return nil, fault.New(fault.Invalid, "merge", path, "a file of that name is there and no recipe made it").Fix("rename the result or move the file")
+			return nil, fault.New(fault.Invalid, "merge", path, "a file of that name is there and no recipe made it under that name").Fix("rename the result or move the file")
 		}
 	}
 	return out, nil
@@ -219,11 +225,8 @@ const (
 	sampled   = 4096 // bytes of each sample
 )
 
-// identity is a fingerprint of a file, or for a merge its own.
+// identity is a fingerprint of a file. That it says what merge it is does not count: a program that changes weights may keep its header.
 func identity(f *checkpoint.File) string {
-	if print := f.Metadata[keyPrint]; print != "" {
-		return print
-	}
 	h := sha256.New()
 	info, err := os.Stat(f.Path)
 	large := err != nil || info.Size() > wholeSize

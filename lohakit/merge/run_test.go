@@ -226,6 +226,12 @@ func TestRunKeepsItsSources(t *testing.T) {
 	if err := os.Symlink(mix, filepath.Join(other, "linked.safetensors")); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := run("line = model-a + model-b, 0.5", Options{Folder: other}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(other, "line.safetensors"), filepath.Join(other, "same.safetensors")); err != nil {
+		t.Fatal(err)
+	}
 	working, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
@@ -245,13 +251,8 @@ func TestRunKeepsItsSources(t *testing.T) {
 		"a linked file":    {"linked = mix + model-b, 0.5", Options{Folder: other}},
 		"a relative path":  {"mix = mix + model-b, 0.5", Options{Folder: relative}},
 		"a later line":     {"one = model-a + model-b, 0.5\nmix = one + model-b, 0.5\ntwo = Mix + model-b, 0.5", Options{Folder: folder}},
-		"one of two lines": {"linked = model-a + model-b, 0.25\nmix = linked + model-b, 0.25", Options{Folder: other}},
+		"one of two lines": {"line = model-a + model-b, 0.25\nsame = line + model-b, 0.25", Options{Folder: other}},
 	} {
-		if name == "one of two lines" {
-			if err := os.Symlink(filepath.Join(other, "linked.safetensors"), filepath.Join(other, "mix.safetensors")); err != nil {
-				t.Fatal(err)
-			}
-		}
 		_, err := run(c.recipe, c.o)
 		if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "would replace") {
 			t.Errorf("%s: %v", name, err)
@@ -288,6 +289,57 @@ func TestRunKeepsNamesApart(t *testing.T) {
 	}
 	if got := first(t, results[1].Path); got != 2.5 { // half of (1+3)/2, half of 3
 		t.Errorf("the last line holds %v, want 2.5", got)
+	}
+}
+
+// TestRunTrustsNoHeader merges what an earlier merge made after its weights were changed, its header kept, as programs do that train on it: it is
+// another model, and under another name not one that a recipe may replace.
+func TestRunTrustsNoHeader(t *testing.T) {
+	folder, out := two(t), t.TempDir()
+	run := func(recipe string) (Result, error) {
+		t.Helper()
+		r, err := Parse(recipe)
+		if err != nil {
+			t.Fatal(err)
+		}
+		results, err := r.Run(context.Background(), Options{Models: InFolder(folder), Folder: out})
+		if err != nil {
+			return Result{}, err
+		}
+		return results[0], nil
+	}
+	made, err := run("tuned = model-a + model-b, 0.5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := checkpoint.Open(made.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for i, v := range []float32{2, 7} {
+		x, err := checkpoint.FromFloats(weight, checkpoint.F32, []int{1}, []float32{v})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{filepath.Join(folder, "tuned.safetensors"), filepath.Join(out, "mine.safetensors")} {
+			if err := checkpoint.Write(path, []checkpoint.Tensor{x}, f.Metadata); err != nil {
+				t.Fatal(err)
+			}
+		}
+		again, err := run("more = tuned + model-a, 0.5")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := first(t, again.Path), (v+1)/2; got != want || again.Reused {
+			t.Errorf("model %d: the merge holds %v, want %v; %+v", i, got, want, again)
+		}
+	}
+	if _, err := run("mine = model-a + model-b, 0.5"); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a model that kept a merge's header is replaced: %v", err)
+	}
+	if got := first(t, filepath.Join(out, "mine.safetensors")); got != 7 {
+		t.Errorf("it was replaced by %v", got)
 	}
 }
 
