@@ -106,8 +106,12 @@ func (m Merges) MIMEBundle() map[string]any {
 		if r.Reused {
 			how = "was there"
 		}
-		rows.add(r.Name, r.Path, how, r.Mix, r.Warning)
-		fmt.Fprintf(&text, "%s (%s): %v\n", r.Path, how, r.Mix)
+		holds := r.Mix.String()
+		if r.Mix == nil {
+			holds = "another mix in each block"
+		}
+		rows.add(r.Name, r.Path, how, holds, r.Warning)
+		fmt.Fprintf(&text, "%s (%s): %s\n", r.Path, how, holds)
 		if r.Warning != "" {
 			fmt.Fprintf(&text, "  warning: %s\n", r.Warning)
 		}

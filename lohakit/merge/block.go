@@ -3,6 +3,7 @@ package merge
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -41,6 +42,22 @@ func ParseBlocks(list string) (Blocks, error) {
 		*to[i] = v
 	}
 	return b, nil
+}
+
+// check returns the fault in weights that no list of ParseBlocks gives.
+func (b Blocks) check() error {
+	_, err := ParseBlocks(b.String())
+	return err
+}
+
+// String is the list that ParseBlocks reads.
+func (b Blocks) String() string {
+	all := slices.Concat([]float64{b.Base}, b.In[:], []float64{b.Mid}, b.Out[:])
+	list := make([]string, len(all))
+	for i, v := range all {
+		list[i] = number(v)
+	}
+	return strings.Join(list, ",")
 }
 
 var unetBlock = regexp.MustCompile(`^model\.diffusion_model\.(input|middle|output)_blocks?\.(\d+)\.`)

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/lohakit/notebook/lohakit/checkpoint"
@@ -20,7 +21,7 @@ type Options struct {
 	Models    func(name string) (path string, err error) // finds a source: see InFolder
 	Folder    string                                     // where results are stored, as OUT.safetensors
 	Variables map[string]string                          // what stands for the recipe's variables: "__SD15__": "sd-v1-5"
-	Blocks    map[string]Blocks                          // by result: a weight for each block in place of the line's M
+	Blocks    map[string]Blocks                          // by result: weights from −10 to 10 for each block in place of the line's M
 	Pickle    bool                                       // sources may be .ckpt files
 	Progress  func(l Line, done, total int)              // is called after each tensor; nil
 }
@@ -30,7 +31,7 @@ type Result struct {
 	Name    string
 	Path    string
 	Reused  bool   // it was there already, made by the same line from the same models
-	Mix     Mix    // what it holds of the sources
+	Mix     Mix    // what it holds of the sources; nil if weights by block, its own or those of a line it is made of, give each block another
 	Warning string // of Mix, and when computed of tensors that hold NaN or infinity; "" if there is none
 }
 
@@ -41,7 +42,8 @@ const Header = "lohakit.merge."
 const (
 	keyTitle  = "modelspec.title" // the name
 	keyRecipe = Header + "recipe" // the line
-	keyMix    = Header + "mix"    // what it comes to
+	keyMix    = Header + "mix"    // what it comes to, if every block comes to the same
+	keyBlocks = Header + "blocks" // its weights by block, if it has any
 	keyPrint  = Header + "print"  // of line and inputs
 )
 
@@ -51,6 +53,9 @@ const (
 // a file that no recipe made under that name is never replaced, nor is one that the recipe reads. Memory stays below a few times the largest
 // tensor, pages of the files included.
 func (r *Recipe) Run(ctx context.Context, o Options) ([]Result, error) {
+	if err := r.checkBlocks(o.Blocks); err != nil {
+		return nil, err
+	}
 	s := sources{options: o, files: map[string]*checkpoint.File{}, prints: map[*checkpoint.File]string{}}
 	defer s.close()
 	if err := s.openAll(r); err != nil {
@@ -61,7 +66,7 @@ func (r *Recipe) Run(ctx context.Context, o Options) ([]Result, error) {
 		return nil, err
 	}
 	var out []Result
-	mixes := r.Expand()
+	mixes := r.even(o.Blocks)
 	for i, l := range r.Lines {
 		path := s.path(l)
 		operands := make([]*checkpoint.File, 3)
@@ -78,8 +83,14 @@ func (r *Recipe) Run(ctx context.Context, o Options) ([]Result, error) {
 		reused := there[i] == print
 		if !reused {
 			meta := maps.Clone(m.a.Metadata)
-			meta["format"], meta[keyTitle] = "pt", l.Out
-			meta[keyRecipe], meta[keyMix], meta[keyPrint] = l.String(), mixes[i].String(), print
+			maps.DeleteFunc(meta, func(key, _ string) bool { return strings.HasPrefix(key, Header) }) // A's own
+			meta["format"], meta[keyTitle], meta[keyRecipe], meta[keyPrint] = "pt", l.Out, l.String(), print
+			if mixes[i] != nil {
+				meta[keyMix] = mixes[i].String()
+			}
+			if blocks, ok := o.Blocks[l.Out]; ok {
+				meta[keyBlocks] = blocks.String()
+			}
 			broken, err := m.run(ctx, path, meta)
 			if err != nil {
 				return out, err
@@ -96,6 +107,40 @@ func (r *Recipe) Run(ctx context.Context, o Options) ([]Result, error) {
 		out = append(out, Result{l.Out, path, reused, mixes[i], warning})
 	}
 	return out, nil
+}
+
+// checkBlocks checks that weights by block are numbers, and of results of the recipe.
+func (r *Recipe) checkBlocks(blocks map[string]Blocks) error {
+	var results []string
+	for _, l := range r.Lines {
+		results = append(results, l.Out)
+	}
+	for name, b := range blocks {
+		if !slices.Contains(results, name) {
+			return checkpoint.Unknown("weight by block", "result", name, results)
+		}
+		if err := b.check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// even is Expand, but nil for the lines of which blocks are mixed differently.
+func (r *Recipe) even(blocks map[string]Blocks) []Mix {
+	out := r.Expand()
+	for i, l := range r.Lines {
+		_, uneven := blocks[l.Out]
+		for _, name := range l.names() {
+			if j, ok := r.result(name, i); ok && out[j] == nil {
+				uneven = true
+			}
+		}
+		if uneven {
+			out[i] = nil
+		}
+	}
+	return out
 }
 
 // sources are the open models of a run.
@@ -209,7 +254,10 @@ func (s *sources) openAll(r *Recipe) error {
 // print is a fingerprint of the merge and its inputs.
 func (s *sources) print(m merging) string {
 	h := sha256.New()
-	fmt.Fprintln(h, m.line.String(), m.blocks[m.line.Out])
+	fmt.Fprintln(h, m.line.String())
+	if blocks, ok := m.blocks[m.line.Out]; ok {
+		fmt.Fprintln(h, blocks)
+	}
 	for _, f := range []*checkpoint.File{m.a, m.b, m.c} {
 		if f != nil {
 			fmt.Fprintln(h, s.prints[f])

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -160,6 +161,15 @@ func TestRunOnce(t *testing.T) {
 	if r := run("mix = model-a + model-b, 0.25", o); r.Reused || first(t, r.Path) != 3 {
 		t.Errorf("with block weights: %+v, %v", r, first(t, r.Path))
 	}
+	o.Blocks = map[string]Blocks{"mix": {}}
+	if r := run("mix = model-a + model-b, 0.25", o); r.Reused || first(t, r.Path) != 1 {
+		t.Errorf("with weights of 0: %+v, %v", r, first(t, r.Path))
+	}
+	o.Blocks = nil
+	if r := run("mix = model-a + model-b, 0.25", o); r.Reused || first(t, r.Path) != 1.5 {
+		t.Errorf("without block weights: %+v, %v", r, first(t, r.Path))
+	}
+	o.Blocks = map[string]Blocks{"mix": {Mid: 1}}
 	write(t, folder, "model-b", 5)
 	if r := run("mix = model-a + model-b, 0.25", o); r.Reused || first(t, r.Path) != 5 {
 		t.Errorf("with another model: %+v, %v", r, first(t, r.Path))
@@ -360,6 +370,45 @@ func TestBlocks(t *testing.T) {
 	for _, bad := range []string{"", "1,2", strings.Repeat("x,", 25) + "0"} {
 		if _, err := ParseBlocks(bad); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+// TestBlocksInTheHeader checks what results say that are weighted by block, or made of such: no mix, for each block has another.
+func TestBlocksInTheHeader(t *testing.T) {
+	folder := two(t)
+	r, err := Parse("plain = model-a + model-b, 0.5\nby = plain + model-b, 0.5\nof = model-a + by, 0.5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Models: InFolder(folder), Folder: t.TempDir(), Blocks: map[string]Blocks{"by": {Base: 0.25, Mid: 1}}}
+	results, err := r.Run(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []struct {
+		mix    string
+		blocks Blocks
+	}{{"0.5 model-a + 0.5 model-b", Blocks{}}, {"", o.Blocks["by"]}, {"", Blocks{}}} {
+		f, err := checkpoint.Open(results[i].Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocks := Blocks{}
+		if list := f.Metadata[keyBlocks]; list != "" {
+			if blocks, err = ParseBlocks(list); err != nil {
+				t.Error(err)
+			}
+		}
+		if got := results[i].Mix.String(); got != want.mix || f.Metadata[keyMix] != want.mix || blocks != want.blocks {
+			t.Errorf("%s is said to be %q, %v", results[i].Name, got, f.Metadata)
+		}
+		f.Close()
+	}
+	for name, b := range map[string]Blocks{"bye": {}, "by": {Mid: math.NaN()}, "of": {Base: 11}} {
+		o.Blocks = map[string]Blocks{name: b}
+		if _, err := r.Run(context.Background(), o); err == nil {
+			t.Errorf("weights %v of %s are taken", b, name)
 		}
 	}
 }
