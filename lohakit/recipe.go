@@ -1,6 +1,7 @@
 package lohakit
 
 import (
+	"errors"
 	"fmt"
 	"html"
 	"os"
@@ -21,6 +22,9 @@ type Recipe struct{ *merge.Recipe }
 func ReadRecipe(text string) (Recipe, error) {
 	if !strings.ContainsAny(text, "=\n") {
 		raw, err := os.ReadFile(text)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return Recipe{}, fault.New(fault.IO, "read recipe", text, "%w", err).Fix("choose a text file")
+		}
 		if err != nil {
 			return Recipe{}, fault.New(fault.NotExist, "read recipe", text, "it is no recipe, and no such file is there").Fix("write OUT = A + B, 0.5")
 		}

@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,23 +11,46 @@ import (
 	"github.com/lohakit/notebook/lohakit/fault"
 )
 
-// InFolder finds models as files of a folder and its subfolders: by the name without ending, in any case, else by the only file whose
-// name contains it, as web UIs do. No such file, or several, is a fault of kind NotExist.
+// InFolder finds models as files of a folder and its subfolders, linked ones included: by the name without ending, in any case, else by the only
+// file whose name contains it, as web UIs do. No such file, or several, is a fault of kind NotExist.
 func InFolder(folder string) func(name string) (string, error) {
 	return func(name string) (string, error) {
-		var stems, paths []string
-		err := filepath.WalkDir(folder, func(path string, d os.DirEntry, err error) error {
-			if err == nil && !d.IsDir() && slices.Contains([]string{".safetensors", ".ckpt"}, filepath.Ext(path)) {
-				base := filepath.Base(path)
-				stems, paths = append(stems, base[:len(base)-len(filepath.Ext(base))]), append(paths, path)
-			}
-			return err
-		})
-		if err != nil {
+		paths, err := modelsIn(folder, map[string]bool{})
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			return "", fault.New(fault.NotExist, "find model", folder, "there is no such folder").Fix("check the path and the working folder")
+		case err != nil:
 			return "", fault.New(fault.IO, "find model", folder, "%w", err)
+		}
+		stems := make([]string, len(paths))
+		for i, path := range paths {
+			stems[i] = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 		}
 		return choose(name, stems, paths)
 	}
+}
+
+// modelsIn lists the model files of a folder. Folders that were seen, and subfolders that cannot be read, are passed over.
+func modelsIn(folder string, seen map[string]bool) (paths []string, err error) {
+	real, err := filepath.EvalSymlinks(folder)
+	if err != nil || seen[real] {
+		return nil, err
+	}
+	seen[real] = true
+	entries, err := os.ReadDir(folder)
+	for _, e := range entries {
+		path := filepath.Join(folder, e.Name())
+		info, err := os.Stat(path)
+		switch {
+		case err != nil: // a link to nothing
+		case info.IsDir():
+			inside, _ := modelsIn(path, seen)
+			paths = append(paths, inside...)
+		case slices.Contains([]string{".safetensors", ".ckpt"}, filepath.Ext(path)):
+			paths = append(paths, path)
+		}
+	}
+	return paths, err
 }
 
 // choose picks the path whose stem is the name, whatever the case, or the only one that contains it.

@@ -302,6 +302,26 @@ func TestRunKeepsNamesApart(t *testing.T) {
 	}
 }
 
+// TestInFolderFollowsLinks finds models behind links to the folder, to a folder in it, and to a file; a link back, and one to nothing, do no harm.
+func TestInFolderFollowsLinks(t *testing.T) {
+	far, near := two(t), t.TempDir()
+	write(t, near, "model-c", 1)
+	for link, to := range map[string]string{"disk": far, "back": near, "gone": filepath.Join(far, "nothing"), "model-d.safetensors": filepath.Join(far, "model-a.safetensors")} {
+		if err := os.Symlink(to, filepath.Join(near, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	find := InFolder(filepath.Join(near, "back"))
+	for _, name := range []string{"model-a", "model-b", "model-c", "model-d"} {
+		if path, err := find(name); err != nil || !strings.Contains(path, name) {
+			t.Errorf("%s: %q, %v", name, path, err)
+		}
+	}
+	if _, err := InFolder(filepath.Join(near, "nowhere"))("model-a"); !fault.Is(err, fault.NotExist) || !strings.Contains(err.Error(), "no such folder") {
+		t.Errorf("no folder: %v", err)
+	}
+}
+
 // TestRunTrustsNoHeader merges what an earlier merge made after its weights were changed, its header kept, as programs do that train on it: it is
 // another model, and under another name not one that a recipe may replace.
 func TestRunTrustsNoHeader(t *testing.T) {
