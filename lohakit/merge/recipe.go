@@ -72,6 +72,7 @@ func Parse(text string) (*Recipe, error) {
 
 type parser struct {
 	recipe  *Recipe
+	merges  int               // lines that are one, sound or not
 	outputs map[string]int    // name of a result to its line number
 	hints   map[string]string // of variables
 	slips   []error
@@ -106,6 +107,7 @@ func (p *parser) line(number int, line string) {
 			p.outputs[l.Out] = number
 			p.recipe.Lines = append(p.recipe.Lines, l)
 		}
+		p.merges++
 	}
 }
 
@@ -190,8 +192,8 @@ func (p *parser) reference(number int, line, name string) {
 	if m == nil {
 		return
 	}
-	if k, err := strconv.Atoi(m[1]); err != nil || k < 1 || k > len(p.recipe.Lines) {
-		p.slip(number, line, name, "%s is not the output of an earlier line: there are %d before this one", name, len(p.recipe.Lines))
+	if k, err := strconv.Atoi(m[1]); err != nil || k < 1 || k > p.merges {
+		p.slip(number, line, name, "%s is not the output of an earlier line: there are %d before this one", name, p.merges)
 	}
 }
 

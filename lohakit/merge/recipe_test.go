@@ -102,7 +102,7 @@ func TestSlipsHavePlaces(t *testing.T) {
 			t.Errorf("%q: %v, want it at %s", text, err, place)
 		}
 	}
-	_, err := Parse("a = b, 1\nc = d + e, 2\nf = g + h, 0.5")
+	_, err := Parse("a = b, 1\nc = d + e, 2\nf = __O1__ + __O2__, 0.5") // which are there, though wrong
 	if err == nil || len(strings.Split(err.Error(), "\n")) != 2 {
 		t.Errorf("two errors are reported as %v", err)
 	}
