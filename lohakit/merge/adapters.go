@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -34,7 +35,14 @@ func Adapters(m *sd.Model, dtype checkpoint.DType, report spectrum.Progress, lis
 	layers := []string{} // paths of modules, in the order of the model
 	changed := map[string]bool{}
 	base := map[string]*tensors.Tensor{}
-	for _, w := range list {
+	for i, w := range list {
+		at := fmt.Sprintf("number %d of %d", i+1, len(list))
+		if w.Adapter == nil {
+			return nil, fault.New(fault.Invalid, "merge adapters", at, "it is nil").Fix("load it: lohakit.LoadAdapter")
+		}
+		if !(math.Abs(w.Weight) <= math.MaxFloat64) {
+			return nil, fault.New(fault.Invalid, "merge adapters", at, "weight %g", w.Weight).Fix("use 1, which is as trained")
+		}
 		if err := w.Adapter.Match(m); err != nil {
 			return nil, err
 		}

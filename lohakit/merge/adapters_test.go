@@ -119,7 +119,15 @@ func TestAdaptersDoWhatTheyDoTogether(t *testing.T) {
 			t.Errorf("%s: nothing was compared", name)
 		}
 	}
-	if _, err := Adapters(m, 0, nil); !fault.Is(err, fault.Invalid) {
-		t.Errorf("none: %v", err)
+}
+
+// TestAdaptersRefuses names by its place what is no adapter, and a weight that is no number.
+func TestAdaptersRefuses(t *testing.T) {
+	m := small(t)
+	one := trained(t, m, adapter.Spec{Kind: adapter.LoRA, Dim: 2}, 1)
+	for what, list := range map[string][]Weighted{"none": nil, "nil": {{one, 1}, {nil, 1}}, "NaN": {{one, math.NaN()}}, "infinite": {{one, math.Inf(-1)}}} {
+		if _, err := Adapters(m, 0, nil, list...); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }
