@@ -29,7 +29,7 @@ func (r *Run) adds(a *adapter.Adapter) Difference {
 
 // Adds is what an adapter adds to the model at weight 1.
 func (m *Model) Adds(a *adapter.Adapter) (Difference, error) {
-	if err := a.Match(m.Model); err != nil {
+	if err := m.takes("compare", a); err != nil {
 		return Difference{}, err
 	}
 	title := a.Metadata["ss_output_name"]
@@ -41,6 +41,9 @@ func (m *Model) Adds(a *adapter.Adapter) (Difference, error) {
 
 // Minus is what m's weights differ from source's by: what a fine-tuning changed. Adapters that are applied do not count; see Merged.
 func (m *Model) Minus(source *Model) (Difference, error) {
+	if source == nil {
+		return Difference{}, fault.New(fault.Invalid, "compare models", "source", "it is nil").Fix("open it first: lohakit.Open")
+	}
 	d, err := spectrum.OfModels(m.Model, source.Model)
 	return Difference{d, m.Name + " − " + source.Name}, err
 }
@@ -73,6 +76,9 @@ func stem(path string) string {
 
 // Plus is d with another difference added at a weight: base.Adds(a).Plus(base.Adds(b), -1) tells two adapters apart.
 func (d Difference) Plus(other Difference, weight float64) (Difference, error) {
+	if err := number("add differences", weight); err != nil {
+		return Difference{}, err
+	}
 	sum, err := spectrum.Sum([]float64{1, weight}, d.Differences, other.Differences)
 	sign := "+"
 	if weight < 0 {

@@ -16,13 +16,21 @@ type Rates struct {
 }
 
 // FindLR trains a fresh adapter for m on data while the rate rises from 1e-6 to 1e-1 in n steps (100 are customary), and charts the loss
-// over the rate. The search ends by itself where training breaks down; interrupting the cell charts what there is. Nothing is kept.
+// over the rate. The search ends by itself where training breaks down; if that is at once, it is an error of kind Numeric. Interrupting the cell
+// charts what there is. Nothing is kept.
 func (m *Model) FindLR(data *Data, c Config, n int) (Rates, error) {
+	if err := m.trains(data); err != nil {
+		return Rates{}, err
+	}
 	l := newLive()
 	rates, err := train.FindLR(Context(), m.Model, data.Set, c, 1e-6, 1e-1, n, func(s train.Status) { l.bar(s.Step, s.Total, s.String()) })
 	l.end("")
-	if len(rates) < 2 || err != nil && !fault.Is(err, fault.Canceled) {
+	if err != nil && (len(rates) < 2 || !fault.Is(err, fault.Canceled)) {
 		return Rates{}, err
+	}
+	if len(rates) < 2 {
+		return Rates{}, fault.New(fault.Numeric, "find learning rate", m.Name, "the loss is no number from rate %d of %d on", len(rates)+1, n).
+			Fix("inspect the model for NaN: base.Inspect(\"\")")
 	}
 	raw, smooth := chart.Series{Name: "loss"}, chart.Series{Name: "smoothed"}
 	best := rates[0]

@@ -1,8 +1,10 @@
 package lohakit_test
 
 import (
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,6 +12,7 @@ import (
 
 	"github.com/lohakit/notebook/lohakit"
 	"github.com/lohakit/notebook/lohakit/fault"
+	"github.com/lohakit/notebook/lohakit/sample"
 	"github.com/lohakit/notebook/lohakit/sd"
 	"github.com/lohakit/notebook/lohakit/world"
 )
@@ -53,6 +56,14 @@ func TestMistakes(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	adapted, err := run.Adapted(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sheet := func(columns int) lohakit.Sheet {
+		return lohakit.Sheet{Sheet: &sample.Sheet{Columns: make([]string, columns), Rows: []string{""}, Cells: make([]sample.Cell, columns)}}
+	}
+
 	for _, c := range []struct {
 		mistake string
 		do      func() error
@@ -90,6 +101,24 @@ func TestMistakes(t *testing.T) {
 			_, err = taught.Train(data, smallRun())
 			return err
 		}, fault.Unsupported, []string{"embeddings", "train on the base model"}},
+		{"training without data", func() error { _, err := base.Train(nil, smallRun()); return err }, fault.Invalid, []string{"data", "lohakit.Load"}},
+		{"resuming without data", func() error { _, err := base.Resume(&lohakit.Data{}, "x"); return err }, fault.Invalid, []string{"data", "lohakit.Load"}},
+		{"resuming with an adapter", func() error { _, err := adapted.Resume(data, "x"); return err }, fault.Unsupported, []string{"adapters applied"}},
+		{"rates with an adapter", func() error { _, err := adapted.FindLR(data, smallRun(), 5); return err }, fault.Unsupported, []string{"adapters applied"}},
+		{"rates without data", func() error { _, err := base.FindLR(nil, smallRun(), 5); return err }, fault.Invalid, []string{"data"}},
+		{"no adapter", func() error { _, err := base.With(nil, 1); return err }, fault.Invalid, []string{"adapter", "lohakit.LoadAdapter"}},
+		{"no adapter's difference", func() error { _, err := base.Adds(nil); return err }, fault.Invalid, []string{"adapter"}},
+		{"no adapter to resize", func() error { _, err := base.ResizeLoHa(nil, 4, 2); return err }, fault.Invalid, []string{"adapter"}},
+		{"no adapter to merge", func() error { _, err := base.MergeAdapters(lohakit.Weighted{Weight: 1}); return err }, fault.Invalid, []string{"number 1 of 1"}},
+		{"no model to compare", func() error { _, err := base.Minus(nil); return err }, fault.Invalid, []string{"source", "lohakit.Open"}},
+		{"a weight that is none", func() error { _, err := base.With(run.Adapter, math.NaN()); return err }, fault.Invalid, []string{"weight: NaN"}},
+		{"a difference of no weight", func() error { _, err := run.Difference().Plus(run.Difference(), math.Inf(1)); return err }, fault.Invalid, []string{"weight: +Inf"}},
+		{"no sheets", func() error { _, err := lohakit.Beside([]string{"before"}); return err }, fault.Invalid, []string{"1 names for 0 sheets"}},
+		{"a sheet that was not drawn", func() error {
+			_, err := lohakit.Beside([]string{"before", "after"}, sheet(1), lohakit.Sheet{})
+			return err
+		}, fault.Invalid, []string{"after", "nil"}},
+		{"sheets of other columns", func() error { _, err := lohakit.Beside([]string{"before", "after"}, sheet(2), sheet(3)); return err }, fault.Invalid, []string{"after: 3 columns", "before has 2"}},
 		{"adapter that is a model", func() error { _, err := lohakit.LoadAdapter(path); return err }, fault.Unsupported, []string{"miniature.safetensors"}},
 	} {
 		t.Run(c.mistake, func(t *testing.T) {
@@ -110,6 +139,31 @@ func TestMistakes(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Sheets of the same columns are put below one another, all rows of each under its name.
+func TestBeside(t *testing.T) {
+	sheet := func(rows int) lohakit.Sheet {
+		return lohakit.Sheet{Sheet: &sample.Sheet{Columns: []string{"1", "2"}, Rows: make([]string, rows), Cells: make([]sample.Cell, 2*rows)}}
+	}
+	all, err := lohakit.Beside([]string{"before", "after"}, sheet(1), sheet(2))
+	if err != nil || !slices.Equal(all.Rows, []string{"before", "after", "after"}) || len(all.Cells) != 6 {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
+
+// A search for a rate on a model that is broken finds no rate, and says so.
+func TestFindLROfBrokenModel(t *testing.T) {
+	base, data := shipped(t)
+	broken := &lohakit.Model{Model: base.Shared(), Name: "broken"}
+	const name = "text_model.final_layer_norm.bias"
+	broken.Text.Set(name, tensors.FromFlatDataAndDimensions(slices.Repeat([]float32{float32(math.NaN())}, 96), 96))
+	c := smallRun()
+	c.Preset = "te-only"
+	rates, err := broken.FindLR(data, c, 3)
+	if !fault.Is(err, fault.Numeric) || !strings.Contains(err.Error(), "broken") {
+		t.Errorf("%+v, %v", rates, err)
 	}
 }
 

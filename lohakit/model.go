@@ -9,6 +9,7 @@ import (
 
 	"github.com/lohakit/notebook/lohakit/adapter"
 	"github.com/lohakit/notebook/lohakit/checkpoint"
+	"github.com/lohakit/notebook/lohakit/fault"
 	"github.com/lohakit/notebook/lohakit/sample"
 	"github.com/lohakit/notebook/lohakit/sd"
 	"github.com/lohakit/notebook/lohakit/world"
@@ -90,7 +91,10 @@ func count(n int) string {
 
 // With returns the model with one more adapter at a weight, 1 being as trained. m itself stays as it is.
 func (m *Model) With(a *adapter.Adapter, weight float64) (*Model, error) {
-	if err := a.Match(m.Model); err != nil {
+	if err := m.takes("apply adapter", a); err != nil {
+		return nil, err
+	}
+	if err := number("apply adapter", weight); err != nil {
 		return nil, err
 	}
 	return &Model{m.Model, m.Name, append(slices.Clone(m.Adapters), sample.At(a, weight)), m.Embeddings}, nil
@@ -133,17 +137,29 @@ func (m *Model) Grid(g sample.Grid) (Sheet, error) {
 	return Sheet{s}, err
 }
 
-// Beside puts sheets of the same columns below one another, a row each, labelled by names: before and after.
-func Beside(names []string, sheets ...Sheet) Sheet {
-	first := *sheets[0].Sheet
-	first.YName, first.Rows, first.Cells = "", nil, nil
+// Beside puts sheets of the same columns below one another, labelled by their names: before and after.
+func Beside(names []string, sheets ...Sheet) (Sheet, error) {
+	const op = "put sheets below one another"
+	if len(sheets) == 0 || len(names) != len(sheets) {
+		return Sheet{}, fault.New(fault.Invalid, op, "", "%d names for %d sheets", len(names), len(sheets)).Fix("give a name for each sheet")
+	}
+	for i, s := range sheets {
+		if s.Sheet == nil {
+			return Sheet{}, fault.New(fault.Invalid, op, names[i], "it is nil").Fix("draw it first: Sample or Grid")
+		}
+		if n, first := len(s.Columns), len(sheets[0].Columns); n != first {
+			return Sheet{}, fault.New(fault.Invalid, op, names[i], "%d columns, and %s has %d", n, names[0], first).Fix("draw the same seeds, or the same axis across")
+		}
+	}
+	all := *sheets[0].Sheet
+	all.YName, all.Rows, all.Cells = "", nil, nil
 	for i, s := range sheets {
 		for range s.Rows {
-			first.Rows = append(first.Rows, names[min(i, len(names)-1)])
+			all.Rows = append(all.Rows, names[i])
 		}
-		first.Cells = append(first.Cells, s.Cells...)
+		all.Cells = append(all.Cells, s.Cells...)
 	}
-	return Sheet{&first}
+	return Sheet{&all}, nil
 }
 
 // LoadAdapter reads an adapter in the format of LyCORIS and kohya's trainer.

@@ -32,18 +32,28 @@ type Run struct {
 
 // Train prepares the training of an adapter for m on data; nothing is computed before the first Step. m itself never changes.
 func (m *Model) Train(data *Data, c Config) (*Run, error) {
-	if len(m.Adapters) > 0 {
-		return nil, fault.New(fault.Unsupported, "train", m.Name, "it has adapters applied").Fix("train on the base model, or merge them into it first")
-	}
-	if len(m.Embeddings) > 0 {
-		return nil, fault.New(fault.Unsupported, "train", m.Name, "it has embeddings, whose words the captions of a training cannot use").
-			Fix("train on the base model, with the words in the Config's Embeddings")
+	if err := m.trains(data); err != nil {
+		return nil, err
 	}
 	r, err := train.New(m.Model, data.Set, c)
 	if err != nil {
 		return nil, err
 	}
 	return m.running(r), nil
+}
+
+// trains is the fault of a model or a dataset that cannot be trained with.
+func (m *Model) trains(data *Data) error {
+	switch {
+	case data == nil || data.Set == nil:
+		return fault.New(fault.Invalid, "train", "data", "it is nil").Fix("load it first: lohakit.Load")
+	case len(m.Adapters) > 0:
+		return fault.New(fault.Unsupported, "train", m.Name, "it has adapters applied").Fix("train on the base model, or merge them into it first")
+	case len(m.Embeddings) > 0:
+		return fault.New(fault.Unsupported, "train", m.Name, "it has embeddings, whose words the captions of a training cannot use").
+			Fix("train on the base model, with the words in the Config's Embeddings")
+	}
+	return nil
 }
 
 // running is a run on m, or on m with the Config's BaseWeights.
@@ -56,6 +66,9 @@ func (m *Model) running(r *train.Run) *Run {
 
 // Resume goes on with a run that Checkpoint wrote, exactly as if it had not been interrupted. data must be what it began with.
 func (m *Model) Resume(data *Data, path string) (*Run, error) {
+	if err := m.trains(data); err != nil {
+		return nil, err
+	}
 	r, err := train.Resume(m.Model, data.Set, path, nil)
 	if err != nil {
 		return nil, err
