@@ -50,6 +50,10 @@ func Sum(factors []float64, of ...Differences) (Differences, error) {
 	return out, nil
 }
 
+// nothingLeft is the share of the energy of the terms below which the sum of products is rounding: what differs by as little as one part in
+// three million, two float32 numbers do not tell.
+const nothingLeft = 1e-13
+
 // add is the weighted sum of matrices of one shape.
 func add(factors []float64, all []Matrix) (Matrix, error) {
 	first := all[0]
@@ -63,8 +67,9 @@ func add(factors []float64, all []Matrix) (Matrix, error) {
 	}
 	if 2*rank <= first.full() {
 		sum := &adapter.Product{Rows: first.Rows, Rank: rank, Cols: first.Cols, Left: make([]float64, first.Rows*rank)}
-		at := 0
+		at, terms := 0, 0.0
 		for i, m := range all {
+			terms += factors[i] * factors[i] * m.energy()
 			for r := range first.Rows {
 				for k := range m.product.Rank {
 					sum.Left[r*rank+at+k] = factors[i] * m.product.Left[r*m.product.Rank+k]
@@ -73,7 +78,11 @@ func add(factors []float64, all []Matrix) (Matrix, error) {
 			sum.Right = append(sum.Right, m.product.Right...)
 			at += m.product.Rank
 		}
-		return ofProduct(first.Name, sum, first.Shape)
+		m, err := ofProduct(first.Name, sum, first.Shape)
+		if err == nil && m.energy() < nothingLeft*terms {
+			clear(sum.Left)
+		}
+		return m, err
 	}
 	total := make([]float64, first.Rows*first.Cols)
 	for i, m := range all {
