@@ -15,9 +15,23 @@ type Point struct {
 	Error float64 // norm of what the ranks miss over the norm of all differences
 }
 
-// Curve is the error against the size of a LoCon extracted at each of the ranks: compression after training, without making the files.
+// Curve is the error against the size of a LoCon extracted at each of the ranks: compression after training, without making the files. A rank
+// below 1, and differences that are all 0, are faults of kind Invalid.
 func Curve(d Differences, report Progress, ranks ...int) ([]Point, error) {
-	all, err := All(d, report)
+	for _, r := range ranks {
+		if err := (Rule{Mode: Fixed, Value: float64(r)}).Check(); err != nil {
+			return nil, err
+		}
+	}
+	all, most := make([]*Spectrum, len(d)), make([]int, len(d))
+	err := d.each(report, func(i int, m Matrix) (err error) {
+		all[i], err = Of(m)
+		most[i] = m.limit()
+		if m.thin() {
+			most[i] = min(most[i], m.product.Rank)
+		}
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -30,16 +44,16 @@ func Curve(d Differences, report Progress, ranks ...int) ([]Point, error) {
 		}
 		total += s.Energy
 		for i, r := range ranks {
-			n := min(max(r, 1), d[j].Shape[0], d[j].Shape[1])
+			n := min(r, most[j])
 			missing[i] += s.Energy * (1 - s.Share(n))
 			out[i].Bytes += 2 * (n*(s.Rows+s.Cols) + 1)
 		}
 	}
+	if total == 0 {
+		return nil, nothingDiffers("compress")
+	}
 	for i, r := range ranks {
-		out[i].Rank = r
-		if total > 0 {
-			out[i].Error = math.Sqrt(missing[i] / total)
-		}
+		out[i].Rank, out[i].Error = r, math.Sqrt(missing[i]/total)
 	}
 	return out, nil
 }

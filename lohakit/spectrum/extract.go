@@ -23,7 +23,7 @@ type Extraction struct {
 	// MinDiff leaves out the whole text encoder if no value of it differs by more; kohya's extraction uses 0.01. 0 keeps it. Layers that do
 	// not differ at all are always left out.
 	MinDiff float64
-	// Clamp limits the values of both factors to this signed quantile of all of them, 0 to 1; kohya's extraction uses 0.99. 0 does not.
+	// Clamp limits the values of both factors to this signed quantile of all of them, above 0.5 to 1; kohya's extraction uses 0.99. 0 does not.
 	Clamp float64
 	// WholeAbove stores a layer as its full difference where the rank chosen is at least half of its output channels, as LyCORIS does.
 	WholeAbove bool
@@ -89,10 +89,14 @@ func assemble(op string, layers []made) (*adapter.Adapter, []Part, error) {
 		}
 	}
 	if len(parts) == 0 {
-		return nil, nil, fault.New(fault.Invalid, op, "", "no layer differs").Fix("compare a fine-tuned model with the one it was trained from")
+		return nil, nil, nothingDiffers(op)
 	}
 	a, err := adapter.FromTensors(op, tensors, nil)
 	return a, parts, err
+}
+
+func nothingDiffers(op string) error {
+	return fault.New(fault.Invalid, op, "", "no layer differs").Fix("compare a fine-tuned model with the one it was trained from")
 }
 
 func (e Extraction) check() error {
@@ -106,8 +110,8 @@ func (e Extraction) check() error {
 	switch {
 	case e.Linear == (Rule{}) && e.Conv == (Rule{}):
 		return fault.New(fault.Invalid, "extract", "Linear", "no rule for ranks").Fix(`use Rule{Mode: "fixed", Value: 64}`)
-	case !(e.Clamp >= 0 && e.Clamp <= 1):
-		return fault.New(fault.Invalid, "extract", "Clamp", "%g is outside 0 … 1", e.Clamp).Fix("use 0.99 or 0")
+	case e.Clamp != 0 && !(e.Clamp > 0.5 && e.Clamp <= 1): // of values around 0 a lower quantile is negative, and would be the limit of all
+		return fault.New(fault.Invalid, "extract", "Clamp", "%g is not above 0.5 and up to 1", e.Clamp).Fix("use 0.99, or 0 for no limit")
 	case e.DType != 0 && !e.DType.Float():
 		return fault.New(fault.Invalid, "extract", "DType", "%v holds no numbers", e.DType).Fix("use F16")
 	}
@@ -118,7 +122,6 @@ func isText(key string) bool { return strings.HasPrefix(key, "lora_te_") }
 
 // layer makes one layer's tensors.
 func (e Extraction) layer(m Matrix, rule Rule) (made, error) {
-	out, in := m.Shape[0], m.Shape[1]
 	if m.Key == "" {
 		return made{}, fault.New(fault.Invalid, "extract", m.Name, "the layer has no name in adapter files")
 	}
@@ -129,14 +132,9 @@ func (e Extraction) layer(m Matrix, rule Rule) (made, error) {
 			return made{}, err
 		}
 	}
-	limit := min(out, in) // as both references have it, of checkpoints and not of adapters
-	if m.product != nil {
-		limit = m.full()
-	}
-	rank := rule.Rank(s, limit)
-	if rule.Mode == Whole || (e.WholeAbove && 2*rank >= out) {
-		diff, err := checkpoint.FromFloats(m.Key+".diff", e.DType, m.Shape, m.Values())
-		return made{[]checkpoint.Tensor{diff}, Part{Name: m.Name, Share: 1}}, err
+	rank := rule.Rank(s, m.limit())
+	if rule.Mode == Whole || (e.WholeAbove && 2*rank >= m.Rows) {
+		return e.whole(m)
 	}
 	p, err := decompose(m, rank)
 	if err != nil {
@@ -167,6 +165,43 @@ func (e Extraction) layer(m Matrix, rule Rule) (made, error) {
 	return made{list, part}, err
 }
 
+// limit is the largest rank that is extracted: as both references have it of checkpoints, the smaller number of channels, even of a convolution
+// that has more singular values; of adapters there is no such limit.
+func (m Matrix) limit() int {
+	if m.product != nil {
+		return m.full()
+	}
+	return min(m.Shape[0], m.Shape[1])
+}
+
+// whole stores the difference itself.
+func (e Extraction) whole(m Matrix) (made, error) {
+	values := m.Values()
+	diff, err := store(m.Key+".diff", e.DType, m.Shape, values)
+	if err != nil {
+		return made{}, err
+	}
+	rounded, err := diff.Floats()
+	if err != nil {
+		return made{}, err
+	}
+	off := 0.0
+	for i, v := range values {
+		d := float64(v) - float64(rounded[i])
+		off += d * d
+	}
+	off = math.Sqrt(off / m.energy())
+	return made{[]checkpoint.Tensor{diff}, Part{Name: m.Name, Share: 1, Error: off}}, nil
+}
+
+// store makes a tensor of an adapter, whose values must not leave the range of its type.
+func store(name string, dtype checkpoint.DType, shape []int, values []float32) (checkpoint.Tensor, error) {
+	if checkpoint.Overflows(dtype, values) {
+		return checkpoint.Tensor{}, fault.New(fault.Numeric, "make adapter", name, "it has values above the 65,504 of %v", dtype).Fix("use BF16 or F32")
+	}
+	return checkpoint.FromFloats(name, dtype, shape, values)
+}
+
 // Factors are the tensors of a LoRA's or LoCon's layer of that name in files: up [out, rank] and down [rank, in·kh·kw] for a weight of the
 // given shape, and an alpha for which strength 1 is their product.
 func Factors(key string, shape []int, rank int, up, down []float32, dtype checkpoint.DType) ([]checkpoint.Tensor, error) {
@@ -181,10 +216,7 @@ func Factors(key string, shape []int, rank int, up, down []float32, dtype checkp
 		values []float32
 	}{{"lora_up.weight", append([]int{shape[0], rank}, ones...), up}, {"lora_down.weight", append([]int{rank}, shape[1:]...), down},
 		{"alpha", nil, []float32{float32(rank)}}} {
-		if checkpoint.Overflows(dtype, t.values) {
-			return nil, fault.New(fault.Numeric, "make adapter", key+"."+t.suffix, "it has values above the 65,504 of %v", dtype).Fix("use BF16 or F32")
-		}
-		x, err := checkpoint.FromFloats(key+"."+t.suffix, dtype, t.shape, t.values)
+		x, err := store(key+"."+t.suffix, dtype, t.shape, t.values)
 		if err != nil {
 			return nil, err
 		}

@@ -331,6 +331,89 @@ func TestCurveFalls(t *testing.T) {
 	}
 }
 
+// TestCurveOfAdapters holds the curve of a difference known by its factors against extractions: of a convolution with few channels, which has more
+// ranks than these, and of fewer ranks than asked for.
+func TestCurveOfAdapters(t *testing.T) {
+	thin := func(key string, rank int, shape ...int) Matrix {
+		m := thinProduct(shape[0], shape[1]*shape[2]*shape[3], rank, 3)
+		m.Shape, m.Key = shape, key
+		return m
+	}
+	d := listOf(thin("lora_unet_conv_in", 9, 40, 3, 3, 3), thin("lora_unet_x", 2, 24, 32, 1, 1))
+	curve, err := Curve(d, nil, 1, 4, 8, 12)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range curve {
+		rule := Rule{Mode: Fixed, Value: float64(p.Rank)}
+		a, parts, err := Extract(d, Extraction{Linear: rule, Conv: rule}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored, err := a.Tensors()
+		if err != nil {
+			t.Fatal(err)
+		}
+		bytes, missing, total := 0, 0.0, 0.0
+		for _, x := range stored {
+			bytes += len(x.Data)
+		}
+		for i, l := range d {
+			m := matrix(t, Differences{l}, nil)
+			missing, total = missing+parts[i].Error*parts[i].Error*m.energy(), total+m.energy()
+		}
+		if want := math.Sqrt(missing / total); math.Abs(p.Error-want) > 2e-3 || p.Bytes != bytes {
+			t.Errorf("rank %d: the curve says %v in %d bytes, the extraction has %v in %d", p.Rank, p.Error, p.Bytes, want, bytes)
+		}
+	}
+	if _, err := Curve(d, nil, 4, 0); !fault.Is(err, fault.Invalid) {
+		t.Errorf("rank 0: %v", err)
+	}
+	zero := thin("lora_unet_x", 2, 24, 32, 1, 1)
+	clear(zero.product.Left)
+	if _, err := Curve(listOf(zero), nil, 4); !fault.Is(err, fault.Invalid) {
+		t.Errorf("of nothing: %v", err)
+	}
+}
+
+// TestWhole stores full differences: what their type rounds off is an error, and what it cannot hold a fault.
+func TestWhole(t *testing.T) {
+	m := random(20, 30, 1)
+	m.Key = "lora_unet_x"
+	e := Extraction{Linear: Rule{Mode: Whole}}
+	a, parts, err := Extract(listOf(m), e, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	off := 0.0
+	for i, v := range tensorOf(t, a, "lora_unet_x.diff") {
+		off += math.Pow(float64(v-m.values[i]), 2)
+	}
+	if want := math.Sqrt(off / m.energy()); want == 0 || math.Abs(parts[0].Error-want) > 1e-9 || parts[0].Rank != 0 {
+		t.Errorf("it is said to miss %v, and misses %v", parts[0].Error, want)
+	}
+	m.values[7] = 1e5
+	if _, _, err := Extract(listOf(m), e, nil); !fault.Is(err, fault.Numeric) {
+		t.Errorf("1e5 as F16: %v", err)
+	}
+	e.DType = checkpoint.BF16
+	if _, _, err := Extract(listOf(m), e, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestClampIsAboveTheMiddle refuses quantiles that of values around 0 are negative: as a limit they would set all to one value.
+func TestClampIsAboveTheMiddle(t *testing.T) {
+	m := random(20, 30, 1)
+	m.Key = "lora_unet_x"
+	for clamp, want := range map[float64]bool{0: true, 0.99: true, 1: true, 0.1: false, 0.5: false, -0.1: false, 1.1: false, math.NaN(): false} {
+		_, _, err := Extract(listOf(m), Extraction{Linear: Rule{Mode: Fixed, Value: 4}, Clamp: clamp}, nil)
+		if want != (err == nil) || err != nil && !fault.Is(err, fault.Invalid) {
+			t.Errorf("%v: %v", clamp, err)
+		}
+	}
+}
+
 // TestSumIsExact merges two adapters' differences and takes one away again; products stay products.
 func TestSumIsExact(t *testing.T) {
 	a, b := product(12, 9, 3, 0.5, 2), random(12, 9, 5)
@@ -354,6 +437,16 @@ func TestSumIsExact(t *testing.T) {
 	m := matrix(t, sum, err)
 	if m.product == nil || m.product.Rank != 6 {
 		t.Errorf("the sum of two products of rank 3 is %+v", m.product)
+	}
+	none, err := Sum([]float64{1, -1}, listOf(thin(1)), listOf(thin(1)))
+	if s, err := Of(matrix(t, none, err)); err != nil || s.Energy != 0 || s.Effective() != 0 {
+		t.Errorf("a product less itself has the values %v, %v", s.Values, err)
+	}
+	near := thin(1)
+	near.product.Left[5] *= 1 + 1e-5
+	some, err := Sum([]float64{1, -1}, listOf(thin(1)), listOf(near))
+	if s, err := Of(matrix(t, some, err)); err != nil || s.RankAt(0.999) != 1 {
+		t.Errorf("a product less one of which one number differs has the values %v, %v", s.Values, err)
 	}
 	x, y := thin(1).Values(), thin(2).Values()
 	for i, v := range m.Values() {
