@@ -19,12 +19,13 @@ const (
 	gain   = 1e-4  // stop when a sweep improves the error by less than this share
 	ridge  = 1e-10 // keeps the small systems solvable, relative to their diagonal
 	ripple = 0.3   // deviation of the second product's start around 1
+	widest = 64    // dim, whose fourth power is the size of the systems: of 64 they take 134 MB on each core
 )
 
 // FitLoHa makes a LoHa of the given dims of differences: (w1_a·w1_b)∘(w2_a·w2_b), fitted to each layer by least squares, one factor at a
 // time, from a few starts. Unlike a truncated singular value decomposition the fit is seldom the best there is; Part.Error says
-// how good it is, after rounding to F16. convDim 0 leaves larger convolutions out. Part.Share is 1 − Error². To make a LoHa
-// smaller, ResizeLoHa is better: it starts from the LoHa's own factors.
+// how good it is, after rounding to F16. dim is 1 to 64, and convDim too, or 0, which leaves larger convolutions out. Part.Share is 1 − Error². To
+// make a LoHa smaller, ResizeLoHa is better: it starts from the LoHa's own factors.
 func FitLoHa(d Differences, dim, convDim int, report Progress) (*adapter.Adapter, []Part, error) {
 	return fitAll(d, dim, convDim, report, func(Matrix) (first, second *Matrix, err error) { return nil, nil, nil })
 }
@@ -33,6 +34,10 @@ func FitLoHa(d Differences, dim, convDim int, report Progress) (*adapter.Adapter
 func fitAll(d Differences, dim, convDim int, report Progress, of func(m Matrix) (first, second *Matrix, err error)) (*adapter.Adapter, []Part, error) {
 	if dim < 1 || convDim < 0 {
 		return nil, nil, fault.New(fault.Invalid, "fit LoHa", "Dim", "%d, ConvDim %d", dim, convDim).Fix("use 8 and 4")
+	}
+	if dim > widest || convDim > widest {
+		return nil, nil, fault.New(fault.Invalid, "fit LoHa", "Dim", "%d, ConvDim %d: above %d the fit takes gigabytes", dim, convDim, widest).
+			Fix("use 8 and 4, or Extract with a rank")
 	}
 	layers := make([]made, len(d))
 	err := d.each(report, func(i int, m Matrix) error {
@@ -52,6 +57,7 @@ func fitAll(d Differences, dim, convDim int, report Progress, of func(m Matrix) 
 		if err != nil {
 			return err
 		}
+		f.balance()
 		layers[i], err = f.layer(m, rank)
 		return err
 	})
@@ -64,6 +70,21 @@ func fitAll(d Differences, dim, convDim int, report Progress, of func(m Matrix) 
 // hadamard is w1_a, w1_bᵀ, w2_a and w2_bᵀ, each [rows or columns, rank].
 type hadamard [4]*mat.Dense
 
+// balance gives all four the same largest value, so that F16 holds them whatever the size of the difference.
+func (f hadamard) balance() {
+	var most [4]float64
+	mean := 1.0
+	for i, x := range f {
+		most[i] = math.Max(mat.Max(x), -mat.Min(x))
+		mean *= math.Sqrt(math.Sqrt(most[i]))
+	}
+	for i, x := range f {
+		if mean > 0 {
+			x.Scale(mean/most[i], x)
+		}
+	}
+}
+
 // layer is the tensors in a file, with the error after their rounding.
 func (f hadamard) layer(m Matrix, rank int) (made, error) {
 	var l made
@@ -73,7 +94,7 @@ func (f hadamard) layer(m Matrix, rank int) (made, error) {
 		if i%2 == 1 {
 			shape, values = []int{rank, m.Cols}, mat.DenseCopyOf(f[i].T())
 		}
-		t, err := checkpoint.FromFloats(m.Key+"."+suffix, checkpoint.F16, shape, singles(values.RawMatrix().Data))
+		t, err := store(m.Key+"."+suffix, checkpoint.F16, shape, singles(values.RawMatrix().Data))
 		if err != nil {
 			return l, err
 		}

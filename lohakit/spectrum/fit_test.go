@@ -1,6 +1,7 @@
 package spectrum
 
 import (
+	"math"
 	"path/filepath"
 	"testing"
 
@@ -29,8 +30,31 @@ func TestFitLoHa(t *testing.T) {
 	if same[0].Error > 0.8*low[0].Error {
 		t.Errorf("the fit misses %.3f, a LoRA of its dim %.3f", same[0].Error, low[0].Error)
 	}
-	if _, _, err := FitLoHa(listOf(m), 0, 0, nil); !fault.Is(err, fault.Invalid) {
-		t.Errorf("dim 0: %v", err)
+	for _, dim := range []int{0, 65, 1 << 40} {
+		if _, _, err := FitLoHa(listOf(m), dim, 0, nil); !fault.Is(err, fault.Invalid) {
+			t.Errorf("dim %d: %v", dim, err)
+		}
+	}
+}
+
+// TestFitOfAnySize fits a difference as well if all of it is larger or smaller than float16 numbers are.
+func TestFitOfAnySize(t *testing.T) {
+	a, b := product(12, 10, 2, 0.8, 2), product(12, 10, 2, 0.9, 7)
+	for _, scale := range []float32{1, 1e10, 1e-10} {
+		m := Matrix{Name: "x", Key: "lora_unet_x", Shape: []int{12, 10}, Rows: 12, Cols: 10, values: make([]float32, 120)}
+		for i := range m.values {
+			m.values[i] = scale * a.values[i] * b.values[i]
+		}
+		made, parts, err := FitLoHa(listOf(m), 2, 0, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if parts[0].Error > 0.05 || math.IsNaN(parts[0].Error) {
+			t.Errorf("of size %v the fit misses %v", scale, parts[0].Error)
+		}
+		if _, err := made.Tensors(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
