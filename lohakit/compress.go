@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/lohakit/notebook/lohakit/adapter"
@@ -53,7 +54,8 @@ func (d Difference) FitLoHa(dim, convDim int) (Made, error) {
 	})
 }
 
-// Resize makes an adapter for m smaller, or of another kind, into a LoCon by the rules of Extract.
+// Resize makes an adapter for m smaller, or of another kind, into a LoCon by the rules of Extract. Its normalisations and words are kept as they
+// are; differences of biases, which only full ones have, are left out.
 func (m *Model) Resize(a *adapter.Adapter, linear Rule, conv ...Rule) (Made, error) {
 	d, err := m.Adds(a)
 	if err != nil {
@@ -62,18 +64,46 @@ func (m *Model) Resize(a *adapter.Adapter, linear Rule, conv ...Rule) (Made, err
 	if len(conv) == 0 {
 		conv = []Rule{linear}
 	}
-	return d.Extract(linear, conv...)
+	made, err := d.Extract(linear, conv...)
+	if err != nil {
+		return made, err
+	}
+	return made.keeping(a)
 }
 
-// ResizeLoHa makes a LoHa for m smaller and keeps it one, from its own factors.
+// ResizeLoHa makes a LoHa for m smaller and keeps it one, from its own factors, with its normalisations and words as they are.
 func (m *Model) ResizeLoHa(a *adapter.Adapter, dim, convDim int) (Made, error) {
 	d, err := m.Adds(a)
 	if err != nil {
 		return Made{}, err
 	}
-	return d.made("resizing", func(report spectrum.Progress) (*adapter.Adapter, []spectrum.Part, error) {
+	made, err := d.made("resizing", func(report spectrum.Progress) (*adapter.Adapter, []spectrum.Part, error) {
 		return spectrum.ResizeLoHa(a, m.Model, dim, convDim, report)
 	})
+	if err != nil {
+		return made, err
+	}
+	return made.keeping(a)
+}
+
+// keeping is m with what of a is no matrix, and so no part of a difference: normalisations and words.
+func (m Made) keeping(a *adapter.Adapter) (Made, error) {
+	rest := a.Clone()
+	rest.Only(func(layer string) bool { return a.Params.Has(layer + ".w_norm") })
+	rest.Embeddings, rest.Precision = nil, m.Precision
+	list, err := m.Tensors()
+	if err != nil {
+		return m, err
+	}
+	norms, err := rest.Tensors()
+	if err != nil {
+		return m, err
+	}
+	if m.Adapter, err = adapter.FromTensors("resize", append(list, norms...), nil); err != nil {
+		return m, err
+	}
+	m.Embeddings = slices.Clone(a.Embeddings)
+	return m, nil
 }
 
 func (d Difference) made(what string, work func(spectrum.Progress) (*adapter.Adapter, []spectrum.Part, error)) (Made, error) {

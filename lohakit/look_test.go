@@ -20,10 +20,13 @@ import (
 )
 
 // ofRandom is an adapter of the middle of the miniature whose parameters are random.
-func ofRandom(t *testing.T, m *lohakit.Model, kind adapter.Kind, seed uint64) *adapter.Adapter {
+func ofRandom(t *testing.T, m *lohakit.Model, kind adapter.Kind, seed uint64, change ...func(*adapter.Spec)) *adapter.Adapter {
 	t.Helper()
 	spec := adapter.Spec{Kind: kind, Dim: 4, ConvDim: 2, Alpha: 1, ConvAlpha: 1, Preset: "unet-transformer-only",
 		Rules: []adapter.Rule{{Match: "up_blocks.*", Skip: true}, {Match: "down_blocks.*", Skip: true}}}
+	for _, f := range change {
+		f(&spec)
+	}
 	a, err := adapter.New(m.Model, spec, seed)
 	if err != nil {
 		t.Fatal(err)
@@ -150,6 +153,49 @@ func TestLookInside(t *testing.T) {
 	for _, r := range rest {
 		if r.Largest > 0.02 { // of about 10, stored as float16
 			t.Errorf("%s: merged model and adapters differ by %v", r.Name, r.Largest)
+		}
+	}
+}
+
+// TestResizeKeepsTheRest checks that normalisations and words, which have no ranks, are not lost with them.
+func TestResizeKeepsTheRest(t *testing.T) {
+	base, err := lohakit.Open("miniature")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := ofRandom(t, base, adapter.LoHa, 1, func(s *adapter.Spec) { s.TrainNorm = true })
+	word, err := base.NewEmbedding("my-tilty", "girl", 1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Embeddings = append(a.Embeddings, word)
+	const norm = "lora_unet_mid_block_attentions_0_norm.w_norm"
+	want := tensors.MustCopyFlatData[float32](a.Params.Get(norm))
+	for what, resize := range map[string]func() (lohakit.Made, error){
+		"as a LoCon": func() (lohakit.Made, error) { return base.Resize(a, lohakit.Ranks(2)) },
+		"as a LoHa":  func() (lohakit.Made, error) { return base.ResizeLoHa(a, 2, 1) },
+	} {
+		made, err := resize()
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		path := filepath.Join(t.TempDir(), "x.safetensors")
+		if err := made.Save(path, nil); err != nil {
+			t.Fatal(err)
+		}
+		saved, err := lohakit.LoadAdapter(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(saved.Embeddings) != 1 || saved.Embeddings[0].Name != "my-tilty" || !saved.Params.Has(norm) || len(saved.Names()) != len(a.Names()) {
+			t.Errorf("%s: what is left is %v with %d layers of %d", what, saved, len(saved.Names()), len(a.Names()))
+			continue
+		}
+		for i, v := range tensors.MustCopyFlatData[float32](saved.Params.Get(norm)) {
+			if math.Abs(float64(v-want[i])) > 1e-3*math.Abs(float64(want[i])) {
+				t.Errorf("%s: the normalisation's element %d is %v, it was %v", what, i, v, want[i])
+				break
+			}
 		}
 	}
 }
