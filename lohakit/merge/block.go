@@ -44,18 +44,16 @@ func ParseBlocks(list string) (Blocks, error) {
 	return b, nil
 }
 
-// check returns the fault in weights that no list of ParseBlocks gives.
-func (b Blocks) check() error {
-	_, err := ParseBlocks(b.String())
-	return err
+// list is the weights in the order of ParseBlocks.
+func (b Blocks) list() []float64 {
+	return slices.Concat([]float64{b.Base}, b.In[:], []float64{b.Mid}, b.Out[:])
 }
 
 // String is the list that ParseBlocks reads.
 func (b Blocks) String() string {
-	all := slices.Concat([]float64{b.Base}, b.In[:], []float64{b.Mid}, b.Out[:])
-	list := make([]string, len(all))
-	for i, v := range all {
-		list[i] = number(v)
+	var list []string
+	for _, v := range b.list() {
+		list = append(list, number(v))
 	}
 	return strings.Join(list, ",")
 }

@@ -21,7 +21,7 @@ type Options struct {
 	Models    func(name string) (path string, err error) // finds a source: see InFolder
 	Folder    string                                     // where results are stored, as OUT.safetensors
 	Variables map[string]string                          // what stands for the recipe's variables: "__SD15__": "sd-v1-5"
-	Blocks    map[string]Blocks                          // by result: weights from −10 to 10 for each block in place of the line's M
+	Blocks    map[string]Blocks                          // by result: a weight for each block in place of the line's M, and from the same range
 	Pickle    bool                                       // sources may be .ckpt files
 	Progress  func(l Line, done, total int)              // is called after each tensor; nil
 }
@@ -109,18 +109,24 @@ func (r *Recipe) Run(ctx context.Context, o Options) ([]Result, error) {
 	return out, nil
 }
 
-// checkBlocks checks that weights by block are numbers, and of results of the recipe.
+// checkBlocks checks that weights by block are of results of the recipe, and within their meaning.
 func (r *Recipe) checkBlocks(blocks map[string]Blocks) error {
 	var results []string
 	for _, l := range r.Lines {
 		results = append(results, l.Out)
+		least, most := -float64(maxWeight), float64(maxWeight)
+		if l.C == "" {
+			least, most = 0, 1
+		}
+		for _, v := range blocks[l.Out].list() {
+			if !(v >= least && v <= most) {
+				return fault.New(fault.Invalid, "weight by block", l.Out, "%g is outside %g … %g", v, least, most)
+			}
+		}
 	}
-	for name, b := range blocks {
+	for name := range blocks {
 		if !slices.Contains(results, name) {
 			return checkpoint.Unknown("weight by block", "result", name, results)
-		}
-		if err := b.check(); err != nil {
-			return err
 		}
 	}
 	return nil

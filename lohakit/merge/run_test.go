@@ -425,7 +425,7 @@ func TestBlocksInTheHeader(t *testing.T) {
 		}
 		f.Close()
 	}
-	for name, b := range map[string]Blocks{"bye": {}, "by": {Mid: math.NaN()}, "of": {Base: 11}} {
+	for name, b := range map[string]Blocks{"bye": {}, "by": {Mid: math.NaN()}, "of": {Base: 1.5}} {
 		o.Blocks = map[string]Blocks{name: b}
 		if _, err := r.Run(context.Background(), o); err == nil {
 			t.Errorf("weights %v of %s are taken", b, name)
