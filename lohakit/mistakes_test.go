@@ -11,6 +11,7 @@ import (
 	"github.com/gomlx/gomlx/pkg/core/tensors"
 
 	"github.com/lohakit/notebook/lohakit"
+	"github.com/lohakit/notebook/lohakit/checkpoint"
 	"github.com/lohakit/notebook/lohakit/fault"
 	"github.com/lohakit/notebook/lohakit/sample"
 	"github.com/lohakit/notebook/lohakit/sd"
@@ -113,6 +114,7 @@ func TestMistakes(t *testing.T) {
 		{"no model to compare", func() error { _, err := base.Minus(nil); return err }, fault.Invalid, []string{"source", "lohakit.Open"}},
 		{"a weight that is none", func() error { _, err := base.With(run.Adapter, math.NaN()); return err }, fault.Invalid, []string{"weight: NaN"}},
 		{"a difference of no weight", func() error { _, err := run.Difference().Plus(run.Difference(), math.Inf(1)); return err }, fault.Invalid, []string{"weight: +Inf"}},
+		{"saving with an adapter", func() error { return adapted.Save(filepath.Join(dir, "x.safetensors"), checkpoint.F16) }, fault.Unsupported, []string{"x.safetensors", "Merged"}},
 		{"no sheets", func() error { _, err := lohakit.Beside([]string{"before"}); return err }, fault.Invalid, []string{"1 names for 0 sheets"}},
 		{"a sheet that was not drawn", func() error {
 			_, err := lohakit.Beside([]string{"before", "after"}, sheet(1), lohakit.Sheet{})

@@ -100,6 +100,15 @@ func (m *Model) With(a *adapter.Adapter, weight float64) (*Model, error) {
 	return &Model{m.Model, m.Name, append(slices.Clone(m.Adapters), sample.At(a, weight)), m.Embeddings}, nil
 }
 
+// Save writes the model as a single-file checkpoint, its weights as F16, BF16 or F32: see sd.Model.Save. Embeddings are not part of it. A model
+// with adapters applied is a fault of kind Unsupported, for the file would not have them: Merged does.
+func (m *Model) Save(path string, dtype checkpoint.DType) error {
+	if len(m.Adapters) > 0 {
+		return fault.New(fault.Unsupported, "save model", path, "%s has adapters applied, which the file would not have", m.Name).Fix("save what Merged returns")
+	}
+	return m.Model.Save(path, dtype)
+}
+
 // WithEmbedding returns the model with one more word: a prompt, or a negative one, that names it gets its vectors there. m itself stays as it
 // is.
 func (m *Model) WithEmbedding(e sd.Embedding) (*Model, error) {
