@@ -28,11 +28,19 @@ func Distances(paths ...string) (Relations, error) {
 			files = append(files, file)
 			continue
 		}
-		inside, err := filepath.Glob(filepath.Join(path, "*.safetensors"))
-		if err != nil || len(inside) == 0 {
+		entries, err := os.ReadDir(path)
+		if err != nil {
+			return Relations{}, fault.New(fault.IO, "measure distances", path, "%w", err)
+		}
+		before := len(files)
+		for _, e := range entries {
+			if filepath.Ext(e.Name()) == ".safetensors" {
+				files = append(files, filepath.Join(path, e.Name()))
+			}
+		}
+		if len(files) == before {
 			return Relations{}, fault.New(fault.NotExist, "measure distances", path, "the folder has no .safetensors files")
 		}
-		files = append(files, inside...)
 	}
 	for _, f := range files {
 		names = append(names, stem(f))

@@ -281,6 +281,27 @@ func TestFilesAndRecipes(t *testing.T) {
 	}
 }
 
+// TestDistancesOfAnyFolder finds the models of a folder whose name looks like a pattern.
+func TestDistancesOfAnyFolder(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "models [old]*")
+	for name, v := range map[string]float32{"a": 1, "b": 2} {
+		x, err := checkpoint.FromFloats("model.diffusion_model.middle_block.0.weight", checkpoint.F32, []int{1}, []float32{v})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := checkpoint.Write(filepath.Join(folder, name+".safetensors"), []checkpoint.Tensor{x}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, err := lohakit.Distances(folder)
+	if err != nil || !reflect.DeepEqual(d.Names, []string{"a", "b"}) || math.Abs(d.Of[0][1]-math.Sqrt(0.5)) > 1e-12 {
+		t.Errorf("%v, %v", d, err)
+	}
+}
+
 // TestWatch records ranks while training, and draws them. What was asked for halfway stays what it was then.
 func TestWatch(t *testing.T) {
 	base, data := shipped(t)
