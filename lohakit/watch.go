@@ -13,7 +13,7 @@ type watched struct {
 	match   string
 	every   int
 	steps   []int
-	history [][]*spectrum.Spectrum
+	history [][]spectrum.Rank
 }
 
 // Watch lets Step record the effective rank of ΔW in the layers that match, every so many steps, and draw it live below the loss. Of more
@@ -43,7 +43,7 @@ func (r *Run) record(step int) {
 		return
 	}
 	if now, err := spectrum.All(d, nil); err == nil {
-		w.steps, w.history = append(w.steps, step), append(w.history, now)
+		w.steps, w.history = append(w.steps, step), append(w.history, spectrum.Ranks(now...))
 	}
 }
 

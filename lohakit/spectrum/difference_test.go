@@ -180,7 +180,10 @@ func TestPlots(t *testing.T) {
 	if _, err := PlotLayers(chart.Look{}, 16, a, b); err != nil {
 		t.Error(err)
 	}
-	if _, err := PlotSteps(chart.Look{}, []int{100, 200}, [][]*Spectrum{{a, b}, {b, a}}); err != nil {
+	if r := Ranks(a, b); len(r) != 2 || r[1] != (Rank{"other", b.Effective()}) {
+		t.Errorf("ranks %v", r)
+	}
+	if _, err := PlotSteps(chart.Look{}, []int{100, 200}, [][]Rank{Ranks(a, b), Ranks(b, a)}); err != nil {
 		t.Error(err)
 	}
 	if _, err := PlotSteps(chart.Look{}, []int{100}, nil); !fault.Is(err, fault.Invalid) {

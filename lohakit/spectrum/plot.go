@@ -17,7 +17,7 @@ const floor = 1e-7
 // Plot draws the singular values of the spectra on a logarithmic axis, each named with its effective rank and its rank at 90 %. What
 // all names begin with goes into the title.
 func Plot(l chart.Look, spectra ...*Spectrum) (image.Image, error) {
-	shared := sharedPath(spectra)
+	shared := sharedPath(namesOf(spectra))
 	if shared != "" {
 		l.Title = strings.TrimSpace(l.Title + "  " + strings.TrimSuffix(shared, "."))
 	}
@@ -35,14 +35,21 @@ func Plot(l chart.Look, spectra ...*Spectrum) (image.Image, error) {
 	return chart.Spectrum(l, series...)
 }
 
-// sharedPath is what the names of several spectra begin with, up to a dot.
-func sharedPath(spectra []*Spectrum) string {
-	if len(spectra) < 2 {
+func namesOf(spectra []*Spectrum) (names []string) {
+	for _, s := range spectra {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// sharedPath is what several names begin with, up to a dot.
+func sharedPath(names []string) string {
+	if len(names) < 2 {
 		return ""
 	}
-	shared := spectra[0].Name
-	for _, s := range spectra[1:] {
-		for !strings.HasPrefix(s.Name, shared) {
+	shared := names[0]
+	for _, n := range names[1:] {
+		for !strings.HasPrefix(n, shared) {
 			shared = shared[:len(shared)-1]
 		}
 	}
@@ -60,7 +67,7 @@ const enough = 0.999
 // title.
 func PlotEnergy(l chart.Look, spectra ...*Spectrum) (image.Image, error) {
 	l.X, l.Y = "ranks", "share of the energy"
-	shared := sharedPath(spectra)
+	shared := sharedPath(namesOf(spectra))
 	l.Title = strings.TrimSpace(l.Title + "  " + strings.TrimSuffix(shared, "."))
 	last := 1
 	for _, s := range spectra {
@@ -110,27 +117,48 @@ func PlotLayers(l chart.Look, ranks int, spectra ...*Spectrum) (image.Image, err
 // tellable is how many lines a chart tells apart by their names.
 const tellable = 12
 
+// Rank is the effective rank of a layer.
+type Rank struct {
+	Layer     string
+	Effective float64
+}
+
+// Ranks are the effective ranks of spectra, which take far less memory.
+func Ranks(spectra ...*Spectrum) []Rank {
+	out := make([]Rank, len(spectra))
+	for i, s := range spectra {
+		out[i] = Rank{s.Name, s.Effective()}
+	}
+	return out
+}
+
 // PlotSteps draws the effective rank over training steps: of each layer, or where they are many the mean over each kind of layer. history
-// holds one line of spectra per step.
-func PlotSteps(l chart.Look, steps []int, history [][]*Spectrum) (image.Image, error) {
+// holds the ranks of each step.
+func PlotSteps(l chart.Look, steps []int, history [][]Rank) (image.Image, error) {
 	if len(steps) != len(history) {
-		return nil, fault.New(fault.Invalid, "plot effective rank", l.Title, "%d steps and %d lines of spectra", len(steps), len(history))
+		return nil, fault.New(fault.Invalid, "plot effective rank", l.Title, "%d steps and the ranks of %d", len(steps), len(history))
 	}
 	l.X, l.Y = "step", "effective rank"
 	var series []chart.Series
 	index := map[string]int{}
-	for i, line := range history {
-		name := func(s *Spectrum) string { return strings.TrimPrefix(s.Name, sharedPath(line)) }
-		if len(line) > tellable {
-			name = func(s *Spectrum) string { return KindOf(s.Name) }
+	for i, ranks := range history {
+		var layers []string
+		for _, r := range ranks {
+			layers = append(layers, r.Layer)
+		}
+		shared := sharedPath(layers)
+		name := func(layer string) string { return strings.TrimPrefix(layer, shared) }
+		if len(ranks) > tellable {
+			name = KindOf
 		}
 		var order []string
 		sums, counts := map[string]float64{}, map[string]float64{}
-		for _, s := range line {
-			if counts[name(s)]++; counts[name(s)] == 1 {
-				order = append(order, name(s))
+		for _, r := range ranks {
+			n := name(r.Layer)
+			if counts[n]++; counts[n] == 1 {
+				order = append(order, n)
 			}
-			sums[name(s)] += s.Effective()
+			sums[n] += r.Effective
 		}
 		for _, n := range order {
 			k, ok := index[n]
