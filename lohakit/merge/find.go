@@ -11,8 +11,8 @@ import (
 	"github.com/lohakit/notebook/lohakit/fault"
 )
 
-// InFolder finds models as files of a folder and its subfolders, linked ones included: by the name without ending, in any case, else by the only
-// file whose name contains it, as web UIs do. No such file, or several, is a fault of kind NotExist.
+// InFolder finds models as files of a folder and its subfolders, linked ones included: by the name, with or without its ending, in any case, else by
+// the only file whose name contains it, as web UIs do. No such file, or several, is a fault of kind NotExist.
 func InFolder(folder string) func(name string) (string, error) {
 	return func(name string) (string, error) {
 		paths, err := modelsIn(folder, map[string]bool{})
@@ -22,11 +22,7 @@ func InFolder(folder string) func(name string) (string, error) {
 		case err != nil:
 			return "", fault.New(fault.IO, "find model", folder, "%w", err)
 		}
-		stems := make([]string, len(paths))
-		for i, path := range paths {
-			stems[i] = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
-		}
-		return choose(name, stems, paths)
+		return choose(name, paths)
 	}
 }
 
@@ -53,15 +49,18 @@ func modelsIn(folder string, seen map[string]bool) (paths []string, err error) {
 	return paths, err
 }
 
-// choose picks the path whose stem is the name, whatever the case, or the only one that contains it.
-func choose(name string, stems, paths []string) (string, error) {
+// choose picks the path whose file has the name, or the only one that contains it.
+func choose(name string, paths []string) (string, error) {
 	low := strings.ToLower(name)
-	var exact, within []string
-	for i, stem := range stems {
-		if s := strings.ToLower(stem); s == low {
-			exact = append(exact, paths[i])
-		} else if low != "" && strings.Contains(s, low) {
-			within = append(within, paths[i])
+	var stems, exact, within []string
+	for _, path := range paths {
+		base := filepath.Base(path)
+		stem := strings.TrimSuffix(base, filepath.Ext(base))
+		stems = append(stems, stem)
+		if strings.EqualFold(stem, name) || strings.EqualFold(base, name) {
+			exact = append(exact, path)
+		} else if low != "" && strings.Contains(strings.ToLower(stem), low) {
+			within = append(within, path)
 		}
 	}
 	found := append(exact, within...)
@@ -70,7 +69,7 @@ func choose(name string, stems, paths []string) (string, error) {
 		return found[0], nil
 	case len(found) > 1:
 		return "", fault.New(fault.NotExist, "find model", name, "%d files could be meant: %s", len(found), strings.Join(found[:min(len(found), 3)], ", ")).
-			Fix("write the whole name")
+			Fix("write the whole name with its ending, or move the others away")
 	}
 	return "", checkpoint.Unknown("find model", "model", name, stems)
 }

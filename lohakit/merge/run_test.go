@@ -317,6 +317,15 @@ func TestInFolderFollowsLinks(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, path, err)
 		}
 	}
+	if err := os.WriteFile(filepath.Join(near, "model-c.ckpt"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := find("model-c"); !fault.Is(err, fault.NotExist) || !strings.Contains(err.Error(), "with its ending") {
+		t.Errorf("two of one name: %v", err)
+	}
+	if path, err := find("Model-c.safetensors"); err != nil || filepath.Base(path) != "model-c.safetensors" {
+		t.Errorf("one of two by its ending: %q, %v", path, err)
+	}
 	if _, err := InFolder(filepath.Join(near, "nowhere"))("model-a"); !fault.Is(err, fault.NotExist) || !strings.Contains(err.Error(), "no such folder") {
 		t.Errorf("no folder: %v", err)
 	}
