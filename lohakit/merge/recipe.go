@@ -53,11 +53,11 @@ var outputOf = regexp.MustCompile(`^__O(\d+)__$`)
 var variable = regexp.MustCompile(`^__.+__$`)
 
 // Parse reads a whole recipe. Every error is reported, each with its line and column: see fault.Error.Path. Refused are lines that are
-// no merge, names used twice for results, references to this or a later line, and weights outside their meaning: 0 to 1
+// no merge, decimal commas, names used twice for results, references to this or a later line, and weights outside their meaning: 0 to 1
 // for the sum, −10 to 10 for the difference.
 func Parse(text string) (*Recipe, error) {
 	p := parser{recipe: &Recipe{}, outputs: map[string]int{}, hints: map[string]string{}}
-	for i, line := range strings.Split(text, "\n") {
+	for i, line := range strings.Split(strings.TrimPrefix(text, "\ufeff"), "\n") {
 		p.line(i+1, strings.TrimSuffix(line, "\r"))
 	}
 	if len(p.recipe.Lines) == 0 && len(p.slips) == 0 {
@@ -169,6 +169,10 @@ func (p *parser) merge(number int, line, plain string) (Line, bool) {
 			l.Half = true
 		case "safetensors", "ckpt":
 			l.Container = flag
+		default: // others may be of newer programs; a number is what a decimal comma leaves
+			if _, err := strconv.ParseFloat(flag, 64); err == nil {
+				p.slip(number, line, weight+",", "after the weight %s comes the number %s: write decimals with a point", weight, flag)
+			}
 		}
 	}
 	return l, len(p.slips) == before

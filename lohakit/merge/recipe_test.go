@@ -95,6 +95,7 @@ func TestSlipsHavePlaces(t *testing.T) {
 		"__x, hint":                           "line 1, column 1",
 		"a = b = c + d, 1":                    "line 1, column 7",
 		"a = + c, 0.5":                        "line 1, column 5",
+		"a = b + c, 0,5, fp16":                "line 1, column 12",
 	} {
 		_, err := Parse(text)
 		var f *fault.Error
@@ -109,7 +110,7 @@ func TestSlipsHavePlaces(t *testing.T) {
 }
 
 func TestNamesAndFlags(t *testing.T) {
-	r, err := Parse("__SD15__, put your own here\r\nx/y = v1+2 + __SD15__, .25, safetensors, what, fp16\n = a + b, 0.3")
+	r, err := Parse("\ufeff__SD15__, put your own here\r\nx/y = v1+2 + __SD15__, .25, safetensors, what, fp16\n = a + b, 0.3")
 	if err != nil {
 		t.Fatal(err)
 	}
