@@ -26,8 +26,9 @@ func Energy(share float64) Rule { return Rule{Mode: spectrum.Energy, Value: shar
 // Made is an adapter made of a difference, and what it misses of each layer.
 type Made struct {
 	*adapter.Adapter
-	Parts []spectrum.Part
-	of    Difference
+	Parts  []spectrum.Part
+	of     string // what the difference is of; that itself would keep its models in memory
+	layers int    // of the difference
 }
 
 // Extract makes a LoCon of the difference that other programs open: linear layers and 1×1 convolutions by the first rule, larger convolutions
@@ -110,7 +111,7 @@ func (d Difference) made(what string, work func(spectrum.Progress) (*adapter.Ada
 	l := newLive()
 	defer l.end("")
 	a, parts, err := work(working(l, what))
-	return Made{a, parts, d}, err
+	return Made{a, parts, d.Title, len(d.Differences)}, err
 }
 
 // Missed is the norm of what the adapter misses over that of the difference, the mean over layers of their squares: 0 is nothing.
@@ -132,7 +133,7 @@ func (m Made) String() string {
 	if least != most {
 		ranks = fmt.Sprintf("ranks %d to %d", least, most)
 	}
-	return fmt.Sprintf("%s of %s: %d of %d layers, %s, %s parameters, misses %.2g of the difference", m.Spec.Kind, m.of.Title, len(m.Parts), len(m.of.Differences),
+	return fmt.Sprintf("%s of %s: %d of %d layers, %s, %s parameters, misses %.2g of the difference", m.Spec.Kind, m.of, len(m.Parts), m.layers,
 		ranks, count(m.Size()), m.Missed())
 }
 

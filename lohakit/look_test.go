@@ -7,8 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
+	"weak"
 
 	"github.com/gomlx/gomlx/pkg/core/tensors"
 
@@ -154,6 +156,37 @@ func TestLookInside(t *testing.T) {
 		if r.Largest > 0.02 { // of about 10, stored as float16
 			t.Errorf("%s: merged model and adapters differ by %v", r.Name, r.Largest)
 		}
+	}
+}
+
+// TestExtractionLetsGo checks that what is extracted of two models does not keep them in memory.
+func TestExtractionLetsGo(t *testing.T) {
+	base, err := lohakit.Open("miniature")
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, changed := func() (lohakit.Made, weak.Pointer[tensors.Tensor]) {
+		tuned := &lohakit.Model{Model: base.Shared(), Name: "tuned"}
+		const name = "mid_block.attentions.0.proj_in.weight"
+		weight := tensors.FromFlatDataAndDimensions(make([]float32, tuned.UNet.Get(name).Size()), tuned.UNet.Shape(name)...)
+		tuned.UNet.Set(name, weight)
+		d, err := tuned.Minus(base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made, err := d.Extract(lohakit.Ranks(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made, weak.Make(weight)
+	}()
+	runtime.GC()
+	runtime.GC()
+	if changed.Value() != nil {
+		t.Error("the model's weight is still there")
+	}
+	if text := made.String(); !strings.HasPrefix(text, "locon of tuned − miniature: 1 of ") {
+		t.Error(text)
 	}
 }
 
