@@ -16,7 +16,7 @@ import (
 type Relations struct{ *merge.Distances }
 
 // Distances measures how far models are from each other: base models by name, checkpoint files, or every checkpoint of a folder. They are read
-// one tensor at a time.
+// one tensor at a time. Models are called by their files' names, of which like ones keep their folders.
 func Distances(paths ...string) (Relations, error) {
 	var files, names []string
 	for _, path := range paths {
@@ -42,8 +42,16 @@ func Distances(paths ...string) (Relations, error) {
 			return Relations{}, fault.New(fault.NotExist, "measure distances", path, "the folder has no .safetensors files")
 		}
 	}
+	alike := map[string]int{}
 	for _, f := range files {
-		names = append(names, stem(f))
+		alike[stem(f)]++
+	}
+	for _, f := range files {
+		name := stem(f)
+		if alike[name] > 1 { // their folders tell them apart
+			name = strings.TrimSuffix(f, filepath.Ext(f))
+		}
+		names = append(names, name)
 	}
 	l := newLive()
 	defer l.end("")

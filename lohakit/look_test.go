@@ -329,6 +329,14 @@ func TestDistancesOfAnyFolder(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	other := filepath.Join(t.TempDir(), "new")
+	if err := os.Symlink(folder, other); err != nil {
+		t.Fatal(err)
+	}
+	alike, err := lohakit.Distances(folder, filepath.Join(other, "b.safetensors"))
+	if err != nil || !reflect.DeepEqual(alike.Names, []string{"a", filepath.Join(folder, "b"), filepath.Join(other, "b")}) {
+		t.Errorf("of like names: %v, %v", alike, err)
+	}
 	d, err := lohakit.Distances(folder)
 	if err != nil || !reflect.DeepEqual(d.Names, []string{"a", "b"}) || math.Abs(d.Of[0][1]-math.Sqrt(0.5)) > 1e-12 {
 		t.Errorf("%v, %v", d, err)
