@@ -76,6 +76,9 @@ func (d *Data) For(c Config) (*Data, error) {
 // Plan is what a training by c will do, before it starts: what an epoch draws from every folder, how that falls into buckets, and how many
 // steps and epochs it makes.
 func (d *Data) Plan(c Config) (Plan, error) {
+	if err := c.Check(); err != nil {
+		return Plan{}, err
+	}
 	s, err := d.With(c.Dataset())
 	if err != nil {
 		return Plan{}, err

@@ -83,6 +83,12 @@ func TestMistakes(t *testing.T) {
 			_, err := base.Train(data, c)
 			return err
 		}, fault.Invalid, []string{"LR", "-0.0002"}},
+		{"a plan of no steps", func() error {
+			c := smallRun()
+			c.Steps = -1
+			_, err := data.Plan(c)
+			return err
+		}, fault.Invalid, []string{"Steps", "-1"}},
 		{"loss before a step", func() error { _, err := run.Loss(); return err }, fault.NotExist, []string{"call Step first"}},
 		{"no steps", func() error { return run.Step(0) }, fault.Invalid, []string{"use 1 or more"}},
 		{"model as embedding", func() error { _, err := lohakit.LoadEmbedding(path); return err }, fault.Unsupported, []string{"miniature.safetensors", "tensors"}},
