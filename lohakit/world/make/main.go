@@ -1,7 +1,6 @@
 // Command make rebuilds what the miniature world ships, from nothing. On processors of one kind it always comes out the same, byte for byte; on
-// another kind sums are rounded otherwise, and training carries that far: a model whose parent differs in the last bit of one weight in two
-// thousand is half its way off after fifty steps, as good as the other, but not the same.
-//
+// another kind sums are rounded otherwise, and training carries that far: where the parent differs in the last bit of one weight in two
+// thousand, the weights of two children are after fifty steps four fifths as far from each other as from the parent.
 //
 //	go run ./lohakit/world/make judge              the judge and its report, in lohakit/world/assets (a quarter of an hour on two idle cores)
 //	go run ./lohakit/world/make base               the base models, in lohakit/world/models (a hundred minutes on two idle cores; resumes)
