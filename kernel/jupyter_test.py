@@ -267,6 +267,8 @@ class Notebook(unittest.TestCase):
         )
         question = self.client.get_stdin_msg(timeout=30)
         self.assertEqual(question["content"]["prompt"], "name? ")
+        with self.assertRaises(queue.Empty):  # the read that follows is no other question
+            self.client.get_stdin_msg(timeout=1)
         self.client.input("Ada")
         self.assertIn("got Ada", self.text(self.collect(request)))
         self.reply(request)

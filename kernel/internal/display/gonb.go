@@ -32,7 +32,7 @@ type Host interface {
 	Cell() *Cell
 	// Drain returns once what the worker printed before has been shown, so that text and pictures keep their order.
 	Drain()
-	// Ask puts a question to the user and feeds the answer, with a newline, to the worker's standard input.
+	// Ask has a question put to the user, whose answer goes with a newline to the worker's standard input, and does not wait for it.
 	Ask(prompt string, password bool)
 	// Comm sends a comm message of the type to the page.
 	Comm(kind string, content any)
@@ -131,7 +131,7 @@ func (g *Gonb) handle(p *pipes, d *protocol.DisplayData) {
 		return
 	}
 	if in, ok := d.Data[protocol.MIMEJupyterInput].(protocol.InputRequest); ok {
-		go g.host.Ask(in.Prompt, in.Password)
+		g.host.Ask(in.Prompt, in.Password)
 		return
 	}
 	bundle := make(map[string]any, len(d.Data))

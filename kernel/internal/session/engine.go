@@ -88,7 +88,8 @@ type Output interface {
 	Display(bundle, metadata map[string]any, id string, update bool)
 	// Clear removes the cell's output so far; wait delays that until the next output.
 	Clear(wait bool)
-	// Input asks the user for a line; an error where the front end cannot ask or the cell was interrupted.
+	// Input asks the user for a line that the cell waits for; an error where the front end cannot ask or the cell was
+	// interrupted, and ErrFed where the line comes by Feed.
 	Input(prompt string, password bool) (string, error)
 }
 

@@ -2,11 +2,14 @@ package session
 
 import (
 	"context"
+	"encoding/gob"
 	"fmt"
 	"os"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/janpfeifer/gonb/gonbui/protocol"
 )
 
 // fake is an engine whose cells are small commands, one per line: enough to drive every path of the session.
@@ -15,11 +18,40 @@ type fake struct {
 	killed chan string
 	fed    chan string
 	env    WorkerEnv
+	pipe   *gob.Encoder // to the front, as gonbui has it
 	closed bool
 }
 
 func newFake(env WorkerEnv) (Engine, error) {
-	return &fake{killed: make(chan string, 100), fed: make(chan string, 100), env: env}, nil
+	f := &fake{killed: make(chan string, 100), fed: make(chan string, 100), env: env}
+	return f, f.open()
+}
+
+// open opens the pipe through which a worker's gonbui displays.
+func (f *fake) open() error {
+	vars, err := f.env()
+	if err != nil {
+		return err
+	}
+	for _, v := range vars {
+		if path, ok := strings.CutPrefix(v, protocol.GONB_PIPE_ENV+"="); ok {
+			pipe, err := os.OpenFile(path, os.O_WRONLY, 0)
+			if err != nil {
+				return err
+			}
+			f.pipe = gob.NewEncoder(pipe)
+		}
+	}
+	return nil
+}
+
+// gonbui displays one thing as a cell does with package gonbui.
+func (f *fake) gonbui(kind protocol.MIMEType, v any, id string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.pipe.Encode(&protocol.DisplayData{Data: map[protocol.MIMEType]any{kind: v}, DisplayID: id}); err != nil {
+		panic(err)
+	}
 }
 
 func (f *fake) Execute(ctx context.Context, req Request, out Output) (r Result) {
@@ -63,6 +95,19 @@ func (f *fake) Execute(ctx context.Context, req Request, out Output) (r Result) 
 				return r
 			}
 			out.Stream("stdout", "got "+line+"\n")
+		case "request": // gonbui.RequestInput
+			f.gonbui(protocol.MIMEJupyterInput, protocol.InputRequest{Prompt: rest}, "")
+		case "read": // standard input
+			if len(f.fed) == 0 {
+				line, err := out.Input("", false)
+				if err == nil {
+					f.Feed(line + "\n")
+				} else if err != ErrFed {
+					r.Err = &CellError{Name: "InputError", Value: err.Error()}
+					return r
+				}
+			}
+			out.Stream("stdout", "read "+<-f.fed)
 		case "fail":
 			r.Err = &CellError{Name: "Panic", Value: rest, Traceback: []string{"Panic: " + rest}}
 			return r

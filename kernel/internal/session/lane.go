@@ -20,10 +20,10 @@ type lane struct {
 	changed sync.Cond
 	queue   []*wire.Message
 	closed  bool
-	running *wire.Message      // the request being handled
-	cancel  context.CancelFunc // interrupts it; nil unless a cell runs
-	pressed time.Time          // first interrupt of the cell that runs
-	offered bool               // the user was told that another interrupt ends the worker
+	running *wire.Message           // the request being handled
+	cancel  context.CancelCauseFunc // interrupts it; nil unless a cell runs
+	pressed time.Time               // first interrupt of the cell that runs
+	offered bool                    // the user was told that another interrupt ends the worker
 }
 
 func newLane(s *Session) *lane {
@@ -107,7 +107,7 @@ func (l *lane) interrupt() {
 		go l.session.engine.Kill("it was ended on request: the cell was in a call that cannot be interrupted")
 		return
 	}
-	l.cancel()
+	l.cancel(errInterrupted)
 	l.session.outlet.Hurry()
 	if !l.pressed.IsZero() {
 		return
@@ -127,7 +127,7 @@ func (l *lane) interrupt() {
 
 // begin makes the cell that starts interruptible, until the returned function is called.
 func (l *lane) begin() (context.Context, func()) {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancelCause(context.Background())
 	l.mu.Lock()
 	l.cancel, l.pressed, l.offered = cancel, time.Time{}, false
 	l.mu.Unlock()
@@ -135,7 +135,7 @@ func (l *lane) begin() (context.Context, func()) {
 		l.mu.Lock()
 		l.cancel = nil
 		l.mu.Unlock()
-		cancel()
+		cancel(errOver)
 	}
 }
 
@@ -145,7 +145,7 @@ func (l *lane) close() {
 	defer l.mu.Unlock()
 	l.closed, l.queue = true, nil
 	if l.cancel != nil {
-		l.cancel()
+		l.cancel(errInterrupted)
 	}
 	l.changed.Broadcast()
 }

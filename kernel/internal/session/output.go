@@ -37,15 +37,6 @@ func (o *output) Stream(name, text string) {
 	o.Cell.Stream(name, text)
 }
 
-// Input asks the user for a line.
-func (o *output) Input(prompt string, password bool) (string, error) {
-	if !o.mayAsk {
-		return "", errNoInput
-	}
-	o.session.outlet.Flush()
-	return o.session.questions.ask(o.ctx, o.session, o.request, prompt, password)
-}
-
 func (s *Session) current() *output {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,15 +55,5 @@ type host Session
 func (h *host) Cell() *display.Cell { return (*Session)(h).current().Cell }
 
 func (h *host) Drain() { h.engine.Drain() }
-
-func (h *host) Ask(prompt string, password bool) {
-	s := (*Session)(h)
-	o := s.current()
-	line, err := o.Input(prompt, password)
-	if err != nil {
-		o.Stream("stderr", err.Error()+"\n")
-	}
-	s.engine.Feed(line + "\n")
-}
 
 func (h *host) Comm(kind string, content any) { (*Session)(h).current().Message(kind, content) }

@@ -176,6 +176,39 @@ func TestInput(t *testing.T) {
 	}
 }
 
+// TestRequestInput reads after a gonbui.RequestInput: that is one question. Two of them are put one after the other, to a client
+// that names no question in its answers, and what the front end was not asked for does not stay in standard input.
+func TestRequestInput(t *testing.T) {
+	c := start(t, newFake)
+	id := c.send(c.shell, "execute_request", code("request name?\nread\nrequest first\nrequest second\nread\nread\nread"))
+	for i, prompt := range []string{"name?", "first", "second", ""} {
+		if q := c.next(c.questions); fields(q)["prompt"] != prompt || parentID(q) != id {
+			t.Fatalf("question %d is %v, not %q", i, fields(q), prompt)
+		}
+		time.Sleep(20 * time.Millisecond) // for a question too many
+		c.send(c.stdin, "input_reply", map[string]any{"value": fmt.Sprint(i)})
+	}
+	if seen := strings.ReplaceAll(strings.Join(c.until(id), ""), "stream:", ""); !strings.Contains(seen, "read 0\nread 1\nread 2\nread 3\n") {
+		t.Errorf("%q", seen)
+	}
+	c.replyTo(c.replies, id)
+
+	refused := code("request name?\nread")
+	refused["allow_stdin"] = false
+	if f := c.ask("execute_request", refused); f["evalue"] != errNoInput.Error() {
+		t.Error(f)
+	}
+	id = c.send(c.shell, "execute_request", code("request again\nread"))
+	c.next(c.questions)
+	c.askControl("interrupt_request", map[string]any{})
+	if f := fields(c.replyTo(c.replies, id)); f["evalue"] != errInterrupted.Error() {
+		t.Error(f)
+	}
+	if fed := c.session.engine.(*fake).fed; len(c.questions) > 0 || len(fed) > 0 {
+		t.Errorf("%d questions and %d lines too many", len(c.questions), len(fed))
+	}
+}
+
 func TestBackgroundOutputKeepsItsCell(t *testing.T) {
 	c := start(t, newFake)
 	id := c.send(c.shell, "execute_request", code("later tick"))

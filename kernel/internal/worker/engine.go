@@ -239,6 +239,9 @@ func (e *Engine) code(ctx context.Context, name, text string, out session.Output
 // answer asks the user for a line that the cell waits for; refused gets why there is none.
 func answer(p *process, out session.Output, refused chan<- error) {
 	line, err := out.Input("", false)
+	if err == session.ErrFed {
+		return
+	}
 	if err != nil {
 		select {
 		case refused <- err:
