@@ -87,20 +87,25 @@ type Cell struct {
 	partial map[string]string // per stream, the beginning of a character whose other bytes are still to come
 }
 
-// Cell returns the end for one execution of a cell; parent goes to the Sender. Group names the cell across executions (nil
-// where unknown): displays of an earlier execution are gone from the page, so their ids are shown anew.
+// Cell returns the end for one execution of a cell; parent goes to the Sender. Group names the cell across executions, nil
+// where unknown.
 func (o *Outlet) Cell(parent, group any) *Cell {
-	c := &Cell{outlet: o, parent: parent, group: group, partial: map[string]string{}}
-	if group != nil {
-		o.mu.Lock()
-		for id, g := range o.shown {
-			if g == group {
-				delete(o.shown, id)
-			}
-		}
-		o.mu.Unlock()
+	return &Cell{outlet: o, parent: parent, group: group, partial: map[string]string{}}
+}
+
+// Begin is called as the execution begins: displays of an earlier execution are gone from the page, so their ids are shown anew.
+func (c *Cell) Begin() {
+	if c.group == nil {
+		return
 	}
-	return c
+	o := c.outlet
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for id, g := range o.shown {
+		if g == c.group {
+			delete(o.shown, id)
+		}
+	}
 }
 
 // Stream shows text on "stdout" or "stderr".

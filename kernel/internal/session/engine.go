@@ -81,6 +81,8 @@ type Match struct {
 // Output receives what one cell shows. It stays usable after the cell has ended, for its goroutines; all methods may be
 // called concurrently, and none blocks on a slow client except Input.
 type Output interface {
+	// Begin is called when the cell's turn has come: what the worker displays from now on is the cell's.
+	Begin()
 	// Stream shows text; name is "stdout" or "stderr".
 	Stream(name, text string)
 	// Display shows a MIME bundle (string, []byte or JSON value per MIME type). A display with an id can be replaced later:

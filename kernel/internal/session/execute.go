@@ -47,7 +47,6 @@ func (s *Session) execute(l *lane, m *wire.Message) (aborted []*wire.Message) {
 		s.publish(m, "execute_input", map[string]any{"code": e.Code, "execution_count": count})
 	}
 	out := s.newOutput(ctx, m, e.AllowStdin == nil || *e.AllowStdin)
-	s.setCurrent(out)
 
 	var result Result
 	var page map[string]any

@@ -15,6 +15,8 @@ import (
 // fake is an engine whose cells are small commands, one per line: enough to drive every path of the session.
 type fake struct {
 	mu     sync.Mutex
+	turn   sync.Mutex
+	held   chan bool // releases a cell that holds
 	killed chan string
 	fed    chan string
 	env    WorkerEnv
@@ -23,7 +25,7 @@ type fake struct {
 }
 
 func newFake(env WorkerEnv) (Engine, error) {
-	f := &fake{killed: make(chan string, 100), fed: make(chan string, 100), env: env}
+	f := &fake{held: make(chan bool), killed: make(chan string, 100), fed: make(chan string, 100), env: env}
 	return f, f.open()
 }
 
@@ -55,6 +57,11 @@ func (f *fake) gonbui(kind protocol.MIMEType, v any, id string) {
 }
 
 func (f *fake) Execute(ctx context.Context, req Request, out Output) (r Result) {
+	if strings.HasPrefix(req.Code, "turn") { // as in an engine that runs one cell at a time
+		f.turn.Lock()
+		defer f.turn.Unlock()
+	}
+	out.Begin()
 	r.Expressions = map[string]Expression{}
 	for label, x := range req.Expressions {
 		if x == "bad" {
@@ -95,6 +102,10 @@ func (f *fake) Execute(ctx context.Context, req Request, out Output) (r Result) 
 				return r
 			}
 			out.Stream("stdout", "got "+line+"\n")
+		case "hold":
+			<-f.held
+		case "gonbui": // gonbui.UpdateHTML
+			f.gonbui(protocol.MIMETextHTML, rest, "id "+rest)
 		case "request": // gonbui.RequestInput
 			f.gonbui(protocol.MIMEJupyterInput, protocol.InputRequest{Prompt: rest}, "")
 		case "read": // standard input

@@ -31,6 +31,15 @@ func (s *Session) newOutput(ctx context.Context, m *wire.Message, mayAsk bool) *
 	return &output{Cell: s.outlet.Cell(m, group), session: s, request: m, ctx: ctx, mayAsk: mayAsk}
 }
 
+// Begin makes the cell the one that displays are of, once those of the cell before it are through.
+func (o *output) Begin() {
+	o.session.gonb.Drain(2 * time.Second)
+	o.Cell.Begin()
+	o.session.mu.Lock()
+	defer o.session.mu.Unlock()
+	o.session.cell = o
+}
+
 // Stream shows text after what the worker displayed before it.
 func (o *output) Stream(name, text string) {
 	o.session.gonb.Before(50 * time.Millisecond)
@@ -41,12 +50,6 @@ func (s *Session) current() *output {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.cell
-}
-
-func (s *Session) setCurrent(o *output) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.cell = o
 }
 
 // host is the session as gonbui's protocol sees it.

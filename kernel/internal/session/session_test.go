@@ -319,6 +319,31 @@ func TestSubshells(t *testing.T) {
 	}
 }
 
+// TestSubshellTakesNothingOver displays from a cell while a subshell's waits for its turn, and then from that: each is shown in its own cell.
+func TestSubshellTakesNothingOver(t *testing.T) {
+	c := start(t, newFake)
+	sub := c.askControl("create_subshell_request", map[string]any{})["subshell_id"].(string)
+	main := c.begin("turn\nhold\ngonbui main\ngonbui main")
+	other := c.send(c.shell, "execute_request", code("turn\ngonbui sub"), sub)
+	for m := c.next(c.iopub); m.Header.Type != "execute_input" || parentID(m) != other; m = c.next(c.iopub) {
+	}
+	c.session.engine.(*fake).held <- true
+	shown := map[string]string{}
+	for idle := 0; idle < 2; {
+		switch m := c.next(c.iopub); m.Header.Type {
+		case "display_data", "update_display_data":
+			shown[fields(m)["data"].(map[string]any)["text/html"].(string)] = parentID(m)
+		case "status":
+			if fields(m)["execution_state"] == "idle" && (parentID(m) == main || parentID(m) == other) {
+				idle++
+			}
+		}
+	}
+	if shown["main"] != main || shown["sub"] != other {
+		t.Errorf("the cells are %s and %s, the displays in %v", main, other, shown)
+	}
+}
+
 func TestComms(t *testing.T) {
 	c := start(t, newFake)
 	c.send(c.shell, "comm_open", map[string]any{"comm_id": "w", "target_name": "jupyter.widget", "data": map[string]any{}})

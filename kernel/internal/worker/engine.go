@@ -155,6 +155,7 @@ func (e *Engine) session() *cell.Session {
 func (e *Engine) Execute(ctx context.Context, req session.Request, out session.Output) session.Result {
 	e.turn.Lock()
 	defer e.turn.Unlock()
+	out.Begin()
 	name := fmt.Sprintf("Cell[%d]", req.Count)
 	result, ok := e.magic(ctx, name, req, out)
 	if !ok {

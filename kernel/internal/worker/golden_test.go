@@ -59,6 +59,8 @@ func (o *tape) Stream(name, text string) {
 
 func (o *tape) Display(bundle, metadata map[string]any, id string, update bool) {}
 
+func (o *tape) Begin() {}
+
 func (o *tape) Clear(bool) {}
 
 func (o *tape) Input(prompt string, password bool) (string, error) {
