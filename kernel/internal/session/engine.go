@@ -5,8 +5,8 @@ import "context"
 // Engine runs the cells. It is the border between the front, which speaks Jupyter and never runs user code, and the
 // worker process, which does. Every method may be called at any time from any goroutine.
 type Engine interface {
-	// Execute runs one cell to its end. Cancelling ctx is the interrupt: the cell stops, the session's state stays, and the
-	// result carries an error named Interrupted. Calls overlap only when a subshell executes while a cell runs; an engine may
+	// Execute runs one cell to its end. Cancelling ctx is the interrupt, which may precede the call: the cell stops or does not
+	// begin, the session's state stays, and the result carries an error named Interrupted. Calls overlap only when a subshell executes while a cell runs; an engine may
 	// serialise them. Goroutines of the cell may go on using out after Execute has returned. Everything the cell itself
 	// printed has been passed to out before Execute returns.
 	Execute(ctx context.Context, req Request, out Output) Result

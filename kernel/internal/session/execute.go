@@ -28,7 +28,8 @@ const inFlight = 10 * time.Millisecond
 var help = regexp.MustCompile(`^\s*([\pL_][\pL\pN_.]*)(\?\??)\s*$`)
 
 // execute runs a cell and replies. It returns the requests behind it that are not to be run, because it failed.
-func (s *Session) execute(l *lane, m *wire.Message) (aborted []*wire.Message) {
+func (s *Session) execute(l *lane, t *task) (aborted []*wire.Message) {
+	m := t.Message
 	var e execution
 	if err := json.Unmarshal(m.Content, &e); err != nil {
 		s.reply(s.shell, m, "execute_reply", failure("BadRequest", err.Error()))
@@ -41,19 +42,18 @@ func (s *Session) execute(l *lane, m *wire.Message) (aborted []*wire.Message) {
 	}
 	count := s.count
 	s.mu.Unlock()
-	ctx, end := l.begin()
-	defer end()
 	if !e.Silent {
 		s.publish(m, "execute_input", map[string]any{"code": e.Code, "execution_count": count})
 	}
-	out := s.newOutput(ctx, m, e.AllowStdin == nil || *e.AllowStdin)
+	out := s.newOutput(l, t, e.AllowStdin == nil || *e.AllowStdin)
 
 	var result Result
 	var page map[string]any
 	if ask := help.FindStringSubmatch(e.Code); ask != nil {
 		page, result.Err = s.page(ask[1], len(ask[2])-1)
 	} else if strings.TrimSpace(e.Code) != "" || len(e.Expressions) > 0 {
-		result = s.engine.Execute(ctx, Request{Code: e.Code, Count: count, Silent: e.Silent, Expressions: e.Expressions}, out)
+		result = s.engine.Execute(t.ctx, Request{Code: e.Code, Count: count, Silent: e.Silent, Expressions: e.Expressions}, out)
+		l.ended(t)
 		page = result.Page
 	}
 	s.gonb.Drain(2 * time.Second)
@@ -92,7 +92,7 @@ func (s *Session) execute(l *lane, m *wire.Message) (aborted []*wire.Message) {
 		time.Sleep(inFlight)
 		aborted = l.withdraw()
 	}
-	end()
+	l.finish(t)
 	s.reply(s.shell, m, "execute_reply", reply)
 	return aborted
 }

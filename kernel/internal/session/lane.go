@@ -18,12 +18,21 @@ type lane struct {
 
 	mu      sync.Mutex
 	changed sync.Cond
-	queue   []*wire.Message
+	queue   []*task
 	closed  bool
-	running *wire.Message           // the request being handled
-	cancel  context.CancelCauseFunc // interrupts it; nil unless a cell runs
-	pressed time.Time               // first interrupt of the cell that runs
-	offered bool                    // the user was told that another interrupt ends the worker
+	running *task // the request being handled
+}
+
+// task is a request in a lane.
+type task struct {
+	*wire.Message
+	ctx    context.Context
+	cancel context.CancelCauseFunc // interrupts it, also before it runs
+
+	out     *output   // of a cell that the engine runs; nil before and after
+	over    bool      // the cell has ended
+	pressed time.Time // first interrupt
+	offered bool      // the user was told that another interrupt ends the worker
 }
 
 func newLane(s *Session) *lane {
@@ -39,7 +48,9 @@ func (l *lane) put(m *wire.Message) bool {
 	if l.closed {
 		return false
 	}
-	l.queue = append(l.queue, m)
+	t := &task{Message: m}
+	t.ctx, t.cancel = context.WithCancelCause(context.Background())
+	l.queue = append(l.queue, t)
 	l.changed.Broadcast()
 	return true
 }
@@ -54,12 +65,12 @@ func (l *lane) run() {
 			l.mu.Unlock()
 			return
 		}
-		m := l.queue[0]
+		t := l.queue[0]
 		l.queue[0] = nil
 		l.queue = l.queue[1:]
-		l.running = m
+		l.running = t
 		l.mu.Unlock()
-		l.session.handle(l, m)
+		l.session.handle(l, t)
 		l.mu.Lock()
 		l.running = nil
 		l.changed.Broadcast()
@@ -71,12 +82,12 @@ func (l *lane) run() {
 func (l *lane) withdraw() (withdrawn []*wire.Message) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var kept []*wire.Message
-	for _, m := range l.queue {
-		if m.Header.Type == "execute_request" {
-			withdrawn = append(withdrawn, m)
+	var kept []*task
+	for _, t := range l.queue {
+		if t.Header.Type == "execute_request" {
+			withdrawn = append(withdrawn, t.Message)
 		} else {
-			kept = append(kept, m)
+			kept = append(kept, t)
 		}
 	}
 	l.queue = kept
@@ -95,48 +106,69 @@ func (s *Session) abort(requests []*wire.Message) {
 // stuck is how long an interrupted cell may go on before the user is offered to end the worker.
 const stuck = 2 * time.Second
 
-// interrupt stops the cell that runs. A cell that goes on is in a call that cannot be stopped: the user is told so, and the
-// next interrupt ends the worker.
+// interrupt stops the cell that runs, or the next that waits where none does. A cell that goes on is in a call that cannot be
+// stopped: the user is told so, and the next interrupt ends the worker.
 func (l *lane) interrupt() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.cancel == nil {
+	t := l.cell()
+	if t == nil {
 		return
 	}
-	if l.offered {
+	if t.offered && t.out != nil {
 		go l.session.engine.Kill("it was ended on request: the cell was in a call that cannot be interrupted")
 		return
 	}
-	l.cancel(errInterrupted)
+	t.cancel(errInterrupted)
 	l.session.outlet.Hurry()
-	if !l.pressed.IsZero() {
+	if !t.pressed.IsZero() {
 		return
 	}
-	l.pressed = time.Now()
-	m := l.running
+	t.pressed = time.Now()
 	time.AfterFunc(stuck, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if l.running == m && l.cancel != nil {
-			l.offered = true
-			l.session.current().Stream("stderr", "The cell is in a call that cannot be interrupted. "+
+		if t.out != nil {
+			t.offered = true
+			t.out.Stream("stderr", "The cell is in a call that cannot be interrupted. "+
 				"Wait for it, or interrupt again to end the worker: the session's variables are then lost, saved files are not.\n")
 		}
 	})
 }
 
-// begin makes the cell that starts interruptible, until the returned function is called.
-func (l *lane) begin() (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	l.mu.Lock()
-	l.cancel, l.pressed, l.offered = cancel, time.Time{}, false
-	l.mu.Unlock()
-	return ctx, func() {
-		l.mu.Lock()
-		l.cancel = nil
-		l.mu.Unlock()
-		cancel(errOver)
+// cell returns the cell that runs, or else the first that waits; nil for none. l.mu is held.
+func (l *lane) cell() *task {
+	if t := l.running; t != nil && t.Header.Type == "execute_request" && !t.over {
+		return t
 	}
+	for _, t := range l.queue {
+		if t.Header.Type == "execute_request" {
+			return t
+		}
+	}
+	return nil
+}
+
+// began notes that the engine runs a cell.
+func (l *lane) began(out *output) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out.task.out = out
+}
+
+// ended notes that the engine has run the cell of a task.
+func (l *lane) ended(t *task) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t.out = nil
+}
+
+// finish ends a cell: from here on an interrupt is for another.
+func (l *lane) finish(t *task) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t.over = true
+	t.cancel(errOver)
 }
 
 // close stops the lane after the request being handled; the queue is forgotten.
@@ -144,8 +176,8 @@ func (l *lane) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed, l.queue = true, nil
-	if l.cancel != nil {
-		l.cancel(errInterrupted)
+	if t := l.cell(); t != nil {
+		t.cancel(errInterrupted)
 	}
 	l.changed.Broadcast()
 }

@@ -1,26 +1,24 @@
 package session
 
 import (
-	"context"
 	"encoding/json"
 	"time"
 
 	"github.com/lohakit/notebook/kernel/internal/display"
-	"github.com/lohakit/notebook/kernel/internal/wire"
 )
 
 // output is what one cell shows; it implements [Output].
 type output struct {
 	*display.Cell
 	session *Session
-	request *wire.Message
-	ctx     context.Context
+	lane    *lane
+	task    *task
 	mayAsk  bool // the front end can be asked for input
 }
 
-func (s *Session) newOutput(ctx context.Context, m *wire.Message, mayAsk bool) *output {
+func (s *Session) newOutput(l *lane, t *task, mayAsk bool) *output {
 	var group any
-	if m != nil {
+	if m := t.Message; m != nil {
 		var metadata struct {
 			Cell string `json:"cellId"`
 		}
@@ -28,13 +26,14 @@ func (s *Session) newOutput(ctx context.Context, m *wire.Message, mayAsk bool) *
 			group = metadata.Cell
 		}
 	}
-	return &output{Cell: s.outlet.Cell(m, group), session: s, request: m, ctx: ctx, mayAsk: mayAsk}
+	return &output{Cell: s.outlet.Cell(t.Message, group), session: s, lane: l, task: t, mayAsk: mayAsk}
 }
 
 // Begin makes the cell the one that displays are of, once those of the cell before it are through.
 func (o *output) Begin() {
 	o.session.gonb.Drain(2 * time.Second)
 	o.Cell.Begin()
+	o.lane.began(o)
 	o.session.mu.Lock()
 	defer o.session.mu.Unlock()
 	o.session.cell = o

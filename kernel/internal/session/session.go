@@ -62,7 +62,7 @@ func New(path string, engine func(WorkerEnv) (Engine, error)) (*Session, error) 
 	}
 	s.outlet = display.NewOutlet(func(parent any, kind string, content any) { s.publish(parent.(*wire.Message), kind, content) })
 	s.gonb = display.NewGonb((*host)(s), id)
-	s.cell = s.newOutput(context.Background(), nil, false)
+	s.cell = s.newOutput(nil, &task{ctx: context.Background()}, false)
 	s.shells.init(s)
 	if err := s.listen(&c); err != nil {
 		s.close()

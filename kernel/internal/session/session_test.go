@@ -100,7 +100,7 @@ func TestInterruptStorm(t *testing.T) {
 		if i%2 == 0 {
 			time.Sleep(time.Duration(i%7) * time.Millisecond)
 		}
-		for { // an interrupt that comes before the cell has begun finds nothing to stop
+		for { // an interrupt that overtakes the cell on its way here finds nothing to stop
 			if i%3 == 0 {
 				c.session.Interrupt()
 			} else {
@@ -121,6 +121,27 @@ func TestInterruptStorm(t *testing.T) {
 	c.ask("kernel_info_request", map[string]any{})
 	if took := time.Since(began); took > time.Second {
 		t.Errorf("kernel_info after the storm took %v", took)
+	}
+	if reply, _ := c.run("value 1"); reply["status"] != "ok" {
+		t.Error(reply)
+	}
+}
+
+// TestInterruptBeforeTheCellBegins interrupts a cell between the queue and its start.
+func TestInterruptBeforeTheCellBegins(t *testing.T) {
+	c := start(t, newFake)
+	main := c.session.shells.main
+	main.state.Lock() // holds the cell up before its busy
+	id := c.send(c.shell, "execute_request", code("sleep"))
+	for waits := false; !waits; time.Sleep(time.Millisecond) {
+		main.mu.Lock()
+		waits = main.cell() != nil
+		main.mu.Unlock()
+	}
+	c.session.Interrupt()
+	main.state.Unlock()
+	if f := fields(c.replyTo(c.replies, id)); f["ename"] != "Interrupted" {
+		t.Error(f)
 	}
 	if reply, _ := c.run("value 1"); reply["status"] != "ok" {
 		t.Error(reply)

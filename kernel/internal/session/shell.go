@@ -47,7 +47,8 @@ func (s *Session) onShell(m *wire.Message) {
 }
 
 // handle answers a request that waited in a lane.
-func (s *Session) handle(l *lane, m *wire.Message) {
+func (s *Session) handle(l *lane, t *task) {
+	m := t.Message
 	l.state.Lock()
 	l.busy = m
 	s.status(m, "busy")
@@ -55,7 +56,7 @@ func (s *Session) handle(l *lane, m *wire.Message) {
 	var aborted []*wire.Message
 	switch m.Header.Type {
 	case "execute_request":
-		aborted = s.execute(l, m)
+		aborted = s.execute(l, t)
 	case "history_request":
 		if found, err := s.history.find(m.Content); err != nil {
 			s.reply(s.shell, m, "history_reply", failure("BadRequest", err.Error()))

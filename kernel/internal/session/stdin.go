@@ -68,8 +68,8 @@ func (o *output) Input(prompt string, password bool) (string, error) {
 			return "", own.err
 		}
 		return "", ErrFed
-	case <-o.ctx.Done():
-		return "", context.Cause(o.ctx)
+	case <-o.task.ctx.Done():
+		return "", context.Cause(o.task.ctx)
 	}
 }
 
@@ -104,11 +104,11 @@ func (o *output) ask(prompt string, password bool) (string, error) {
 	if !o.mayAsk {
 		return "", errNoInput
 	}
-	if o.ctx.Err() != nil {
-		return "", context.Cause(o.ctx)
+	if o.task.ctx.Err() != nil {
+		return "", context.Cause(o.task.ctx)
 	}
 	s.outlet.Flush()
-	m, err := wire.Child(o.request, s.id, "input_request", map[string]any{"prompt": prompt, "password": password})
+	m, err := wire.Child(o.task.Message, s.id, "input_request", map[string]any{"prompt": prompt, "password": password})
 	if err != nil {
 		return "", err
 	}
@@ -118,8 +118,8 @@ func (o *output) ask(prompt string, password bool) (string, error) {
 	select {
 	case line := <-answer:
 		return line, nil
-	case <-o.ctx.Done():
-		return "", context.Cause(o.ctx)
+	case <-o.task.ctx.Done():
+		return "", context.Cause(o.task.ctx)
 	case <-s.done:
 		return "", errInterrupted
 	}

@@ -155,6 +155,9 @@ func (e *Engine) session() *cell.Session {
 func (e *Engine) Execute(ctx context.Context, req session.Request, out session.Output) session.Result {
 	e.turn.Lock()
 	defer e.turn.Unlock()
+	if ctx.Err() != nil {
+		return failed("Interrupted", "the cell was interrupted before it ran", nil)
+	}
 	out.Begin()
 	name := fmt.Sprintf("Cell[%d]", req.Count)
 	result, ok := e.magic(ctx, name, req, out)
