@@ -43,10 +43,13 @@ func (s *Session) onControlBusy(m *wire.Message) {
 		var c struct {
 			ID string `json:"subshell_id"`
 		}
-		if json.Unmarshal(m.Content, &c) != nil || !s.shells.remove(c.ID) {
+		json.Unmarshal(m.Content, &c) // what is not readable names no subshell
+		withdrawn, found := s.shells.remove(c.ID)
+		if !found {
 			s.reply(s.control, m, replyTo(m), failure("NoSubshell", "subshell "+c.ID+" does not exist"))
 			return
 		}
+		s.abort(withdrawn)
 		ok(map[string]any{})
 	case "usage_request":
 		s.reply(s.control, m, "usage_reply", s.measure())

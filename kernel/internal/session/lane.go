@@ -13,9 +13,6 @@ import (
 type lane struct {
 	session *Session
 
-	state sync.Mutex    // orders the statuses of this lane
-	busy  *wire.Message // the request between its busy and its idle
-
 	mu      sync.Mutex
 	changed sync.Cond
 	queue   []*task
@@ -94,12 +91,10 @@ func (l *lane) withdraw() (withdrawn []*wire.Message) {
 	return withdrawn
 }
 
-// abort answers execute requests that will not be run: a cell before them failed.
+// abort answers execute requests that will not be run: a cell before them failed, or their subshell is gone.
 func (s *Session) abort(requests []*wire.Message) {
 	for _, m := range requests {
-		s.status(m, "busy")
-		s.reply(s.shell, m, "execute_reply", map[string]any{"status": "aborted"})
-		s.status(m, "idle")
+		s.atOnce(m, func() { s.reply(s.shell, m, "execute_reply", map[string]any{"status": "aborted"}) })
 	}
 }
 
@@ -171,8 +166,9 @@ func (l *lane) finish(t *task) {
 	t.cancel(errOver)
 }
 
-// close stops the lane after the request being handled; the queue is forgotten.
-func (l *lane) close() {
+// close stops the lane after the request being handled, and returns the execute requests that waited.
+func (l *lane) close() (withdrawn []*wire.Message) {
+	withdrawn = l.withdraw()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed, l.queue = true, nil
@@ -180,6 +176,7 @@ func (l *lane) close() {
 		t.cancel(errInterrupted)
 	}
 	l.changed.Broadcast()
+	return withdrawn
 }
 
 // wait returns once nothing is being handled, or after the timeout; false then.
@@ -226,15 +223,16 @@ func (s *shells) create() string {
 	return id
 }
 
-func (s *shells) remove(id string) bool {
+// remove ends a subshell and returns the execute requests that waited in it; false when it does not exist.
+func (s *shells) remove(id string) (withdrawn []*wire.Message, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l, ok := s.sub[id]
 	if ok {
-		l.close()
+		withdrawn = l.close()
 		delete(s.sub, id)
 	}
-	return ok
+	return withdrawn, ok
 }
 
 func (s *shells) list() []string {

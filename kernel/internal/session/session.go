@@ -37,6 +37,9 @@ type Session struct {
 	restart atomic.Bool
 	dropped atomic.Int64 // messages refused: bad signature, replay, not a message
 
+	state sync.Mutex    // orders the statuses
+	busy  *wire.Message // the request of the main shell between its busy and its idle
+
 	mu    sync.Mutex
 	count int         // the last In[n]
 	cell  *output     // the cell that runs, or the last one that ran

@@ -131,7 +131,7 @@ func TestInterruptStorm(t *testing.T) {
 func TestInterruptBeforeTheCellBegins(t *testing.T) {
 	c := start(t, newFake)
 	main := c.session.shells.main
-	main.state.Lock() // holds the cell up before its busy
+	c.session.state.Lock() // holds the cell up before its busy
 	id := c.send(c.shell, "execute_request", code("sleep"))
 	for waits := false; !waits; time.Sleep(time.Millisecond) {
 		main.mu.Lock()
@@ -139,7 +139,7 @@ func TestInterruptBeforeTheCellBegins(t *testing.T) {
 		main.mu.Unlock()
 	}
 	c.session.Interrupt()
-	main.state.Unlock()
+	c.session.state.Unlock()
 	if f := fields(c.replyTo(c.replies, id)); f["ename"] != "Interrupted" {
 		t.Error(f)
 	}
@@ -274,6 +274,8 @@ func TestAnswersWhileACellRuns(t *testing.T) {
 			t.Error(kind, f)
 		}
 	}
+	sub := c.askControl("create_subshell_request", map[string]any{})["subshell_id"].(string)
+	c.replyTo(c.replies, c.send(c.shell, "execute_request", code("value 1"), sub))
 	state := "" // what a front end would show now
 	for quiet := false; !quiet; {
 		select {
@@ -333,6 +335,27 @@ func TestSubshells(t *testing.T) {
 	id = c.send(c.shell, "execute_request", code("print gone"), sub)
 	if f := fields(c.replyTo(c.replies, id)); f["status"] != "error" {
 		t.Error(f)
+	}
+	c.send(c.shell, "comm_open", map[string]any{"comm_id": "g", "target_name": "gonb_comm", "data": map[string]any{}}, sub)
+	c.send(c.shell, "nonsense", map[string]any{}, sub)
+	info := c.send(c.shell, "comm_info_request", map[string]any{})
+	if m := c.next(c.replies); parentID(m) != info || fmt.Sprint(fields(m)["comms"]) != "map[g:map[target_name:gonb_comm]]" {
+		t.Errorf("%s %s", m.Header.Type, m.Content) // no message gets a reply that it has none of
+	}
+	sub = c.askControl("create_subshell_request", map[string]any{})["subshell_id"].(string)
+	stopped := c.send(c.shell, "execute_request", code("sleep"), sub)
+	for m := c.next(c.iopub); m.Header.Type != "execute_input" || parentID(m) != stopped; m = c.next(c.iopub) {
+	}
+	id = c.send(c.shell, "execute_request", code("print never"), sub)
+	c.ask("kernel_info_request", map[string]any{}) // it has been read
+	c.askControl("delete_subshell_request", map[string]any{"subshell_id": sub})
+	got := map[string]any{}
+	for range 2 {
+		m := c.next(c.replies)
+		got[parentID(m)] = fields(m)["status"]
+	}
+	if got[stopped] != "error" || got[id] != "aborted" {
+		t.Error(got)
 	}
 	f := c.ask("kernel_info_request", map[string]any{})
 	if fmt.Sprint(f["supported_features"]) != "[kernel subshells]" || f["protocol_version"] != "5.5" {

@@ -22,13 +22,6 @@ func assistTimeout() (context.Context, context.CancelFunc) {
 // onShell takes a message from the shell socket. What changes the session waits its turn in a lane; what only asks about
 // it is answered at once, also while a cell runs.
 func (s *Session) onShell(m *wire.Message) {
-	lane := s.shells.find(m.Header.Subshell)
-	if lane == nil {
-		s.atOnce(m, func() {
-			s.reply(s.shell, m, replyTo(m), failure("NoSubshell", "subshell "+m.Header.Subshell+" does not exist"))
-		})
-		return
-	}
 	switch m.Header.Type {
 	case "kernel_info_request", "comm_info_request", "is_complete_request", "comm_open", "comm_msg", "comm_close":
 		s.atOnce(m, func() { s.ask(s.shell, m) })
@@ -42,21 +35,34 @@ func (s *Session) onShell(m *wire.Message) {
 	case "interrupt_request":
 		s.atOnce(m, func() { s.interruptRequest(s.shell, m) })
 	default:
-		lane.put(m)
+		if lane := s.shells.find(m.Header.Subshell); lane == nil || !lane.put(m) && lane != s.shells.main {
+			s.atOnce(m, func() {
+				if kind := replyTo(m); kind != "" {
+					s.reply(s.shell, m, kind, failure("NoSubshell", "subshell "+m.Header.Subshell+" does not exist"))
+				}
+			})
+		}
 	}
 }
 
 // handle answers a request that waited in a lane.
 func (s *Session) handle(l *lane, t *task) {
-	m := t.Message
-	l.state.Lock()
-	l.busy = m
-	s.status(m, "busy")
-	l.state.Unlock()
 	var aborted []*wire.Message
+	answer := func() { aborted = s.inTurn(l, t) }
+	if l == s.shells.main {
+		s.mainly(t.Message, answer)
+	} else {
+		s.atOnce(t.Message, answer)
+	}
+	s.abort(aborted)
+}
+
+// inTurn answers a request whose turn has come; see [Session.execute] for what it returns.
+func (s *Session) inTurn(l *lane, t *task) (aborted []*wire.Message) {
+	m := t.Message
 	switch m.Header.Type {
 	case "execute_request":
-		aborted = s.execute(l, t)
+		return s.execute(l, t)
 	case "history_request":
 		if found, err := s.history.find(m.Content); err != nil {
 			s.reply(s.shell, m, "history_reply", failure("BadRequest", err.Error()))
@@ -68,24 +74,32 @@ func (s *Session) handle(l *lane, t *task) {
 			s.reply(s.shell, m, kind, failure("NotSupported", m.Header.Type+" is not part of protocol "+wire.Version))
 		}
 	}
-	l.state.Lock()
-	l.busy = nil
-	s.status(m, "idle")
-	l.state.Unlock()
-	s.abort(aborted)
+	return nil
 }
 
-// atOnce runs the answer to a request between its busy and idle. While a cell runs, a busy of that cell follows: front
-// ends show the state that came last.
+// mainly runs the answer to a request of the main shell between its busy and idle.
+func (s *Session) mainly(m *wire.Message, answer func()) {
+	s.state.Lock()
+	s.busy = m
+	s.status(m, "busy")
+	s.state.Unlock()
+	answer()
+	s.state.Lock()
+	defer s.state.Unlock()
+	s.busy = nil
+	s.status(m, "idle")
+}
+
+// atOnce runs the answer to any other request between its busy and idle. While a cell of the main shell runs, a busy of that
+// cell follows: front ends show the state that came last.
 func (s *Session) atOnce(m *wire.Message, answer func()) {
 	s.status(m, "busy")
 	answer()
-	main := s.shells.main
-	main.state.Lock()
-	defer main.state.Unlock()
+	s.state.Lock()
+	defer s.state.Unlock()
 	s.status(m, "idle")
-	if main.busy != nil {
-		s.status(main.busy, "busy")
+	if s.busy != nil {
+		s.status(s.busy, "busy")
 	}
 }
 
