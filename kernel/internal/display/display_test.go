@@ -215,6 +215,29 @@ func TestAnIDIsShownAnewWhenItsCellRunsAgain(t *testing.T) {
 	expect(t, l, show, update, show, update)
 }
 
+// Clearing a cell removes its displays from the page, and so their ids are shown anew; another cell's display stays and is updated.
+func TestAnIDIsShownAnewAfterAClear(t *testing.T) {
+	l := &log{}
+	o := NewOutlet(l.send)
+	defer o.Close()
+	show := func(c *Cell, id, text string) { c.Display(map[string]any{"text/html": text}, nil, id, false) }
+	other, c := o.Cell("1", nil), o.Cell("2", nil)
+	show(other, "theirs", "a")
+	show(c, "bar", "b")
+	o.Flush()
+	show(c, "theirs", "c")
+	c.Clear(true)
+	show(c, "bar", "d")
+	o.Flush()
+	show(c, "bar", "gone")
+	c.Clear(false)
+	show(c, "bar", "e")
+	show(c, "bar", "f")
+	o.Flush()
+	expect(t, l, "1 display_data text/html a", "2 display_data text/html b", "2 update_display_data text/html c", "2 clear_output",
+		"2 display_data text/html d", "2 clear_output", "2 display_data text/html f")
+}
+
 // stage is a session for gonbui.
 type stage struct {
 	*log

@@ -48,7 +48,7 @@ type Outlet struct {
 	sealed   int       // items up to this seq take no more text
 	current  int       // seq of the item being sent; 0 for none
 	closed   bool
-	shown    map[string]any // display id to the group of the cell that showed it
+	shown    map[string]*Cell // display id to the cell that shows it
 }
 
 // item is one message to come.
@@ -72,7 +72,7 @@ func NewOutlet(send Sender) *Outlet {
 		send:     send,
 		messages: bucket{rate: messageRate, burst: messageBurst, level: messageBurst, at: now},
 		bytes:    bucket{rate: byteRate, burst: byteBurst, level: byteBurst, at: now},
-		shown:    map[string]any{},
+		shown:    map[string]*Cell{},
 	}
 	o.changed.L = &o.mu
 	go o.run()
@@ -95,15 +95,16 @@ func (o *Outlet) Cell(parent, group any) *Cell {
 
 // Begin is called as the execution begins: displays of an earlier execution are gone from the page, so their ids are shown anew.
 func (c *Cell) Begin() {
-	if c.group == nil {
-		return
-	}
-	o := c.outlet
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for id, g := range o.shown {
-		if g == c.group {
-			delete(o.shown, id)
+	c.outlet.mu.Lock()
+	defer c.outlet.mu.Unlock()
+	c.unshow()
+}
+
+// unshow notes that the page shows nothing of the cell any more, whatever execution it is from; mu is held.
+func (c *Cell) unshow() {
+	for id, by := range c.outlet.shown {
+		if by == c || by.group == c.group && c.group != nil {
+			delete(c.outlet.shown, id)
 		}
 	}
 }
@@ -180,26 +181,27 @@ func (c *Cell) Display(data, metadata map[string]any, id string, update bool) {
 			}
 		}
 		if kind == "display_data" {
-			o.shown[id] = c.group
+			o.shown[id] = c
 		}
 	}
 	o.put(&item{cell: c, kind: kind, id: id, content: content, size: size})
 }
 
-// Clear removes the cell's output; wait delays that until the next output comes.
+// Clear removes the cell's output; wait delays that until the next output comes. Ids shown in the cell are then shown anew.
 func (c *Cell) Clear(wait bool) {
 	o := c.outlet
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	kept := o.items[:0]
-	for _, it := range o.items { // what has not been sent need not be
-		if it.cell == c && it.kind != "comm_msg" && it.id == "" {
+	for _, it := range o.items { // what has not been sent need not be, unless it changes another cell's display
+		if it.cell == c && it.kind != "comm_msg" && (it.id == "" || o.shown[it.id] == c) {
 			o.forget(it)
 			continue
 		}
 		kept = append(kept, it)
 	}
 	o.items = kept
+	c.unshow()
 	o.put(&item{cell: c, kind: "clear_output", content: map[string]any{"wait": wait}})
 }
 
