@@ -172,6 +172,28 @@ func TestRatesStayUnderTheServersLimits(t *testing.T) {
 	}
 }
 
+// What an interrupted cell has displayed faster than it can be shown does not keep it from ending.
+func TestHurryThinsDisplays(t *testing.T) {
+	l := &log{}
+	o := NewOutlet(l.send)
+	defer o.Close()
+	c := o.Cell("1", nil)
+	c.Display(map[string]any{"text/html": "kept"}, nil, "id", false)
+	for i := range 10_000 {
+		c.Display(map[string]any{"text/html": fmt.Sprint(i)}, nil, "", false)
+		c.Stream("stdout", "x\n")
+	}
+	o.Hurry()
+	o.Flush()
+	got := l.all()
+	if n := len(got); n > 5000 || got[n-2] != "1 display_data text/html 9999" || got[n-1] != "1 stdout x\n" {
+		t.Errorf("%d messages, the last %q", n, got[n-2:])
+	}
+	if all := strings.Join(got, "\n"); strings.Count(all, "outputs left out") != 1 || !strings.Contains(all, "text/html kept") {
+		t.Errorf("%.300q", all)
+	}
+}
+
 func TestFlushDoesNotWaitForWhatComesLater(t *testing.T) {
 	l := &log{}
 	o := NewOutlet(l.send)

@@ -243,12 +243,38 @@ func (o *Outlet) Flush() {
 	o.flushers--
 }
 
-// Hurry leaves out the middle of long streams that wait to be sent, so that an interrupted cell ends soon.
+// Hurry leaves out the middle of long streams that wait to be sent, and what is more than a second's messages, so that an
+// interrupted cell ends soon.
 func (o *Outlet) Hurry() {
 	o.mu.Lock()
 	o.shorten(2 * keepTail)
+	o.thin(messageRate)
 	o.changed.Broadcast()
 	o.mu.Unlock()
+}
+
+// thin cuts the waiting messages down to about limit by leaving out the oldest texts and displays.
+func (o *Outlet) thin(limit int) {
+	excess := len(o.items) - limit
+	var note *item
+	left := 0
+	kept := o.items[:0]
+	for _, it := range o.items {
+		if left >= excess || it.kind != "stream" && it.kind != "display_data" || it.id != "" {
+			kept = append(kept, it)
+			continue
+		}
+		o.forget(it)
+		if left++; note == nil {
+			note = &item{seq: it.seq, cell: it.cell, kind: "stream", name: "stderr"}
+			kept = append(kept, note)
+		}
+	}
+	o.items = kept
+	if note != nil {
+		note.text = fmt.Appendf(nil, "\n… %d outputs left out: shown faster than a notebook can show …\n", left)
+		o.streams += len(note.text)
+	}
 }
 
 // Close sends what waits, without pacing, and ends the outlet.
