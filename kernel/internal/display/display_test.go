@@ -172,6 +172,32 @@ func TestRatesStayUnderTheServersLimits(t *testing.T) {
 	}
 }
 
+// A cell that writes to both streams in turn, faster than messages may be sent, is shown within seconds.
+func TestStreamsInTurn(t *testing.T) {
+	l := &log{}
+	o := NewOutlet(l.send)
+	c := o.Cell("1", nil)
+	var out, err strings.Builder
+	for i := range 20_000 {
+		c.Stream("stdout", fmt.Sprintln(i))
+		c.Stream("stderr", fmt.Sprintln(-i))
+		fmt.Fprintln(&out, i)
+		fmt.Fprintln(&err, -i)
+	}
+	o.Close()
+	got := map[bool]string{}
+	for _, line := range l.all() {
+		text, isOut := strings.CutPrefix(line, "1 stdout ")
+		got[isOut] += strings.TrimPrefix(text, "1 stderr ")
+	}
+	if got[true] != out.String() || got[false] != err.String() {
+		t.Error("text changed on its way")
+	}
+	if n := len(l.lines); n > 10_000 {
+		t.Errorf("40000 lines became %d messages", n)
+	}
+}
+
 // What an interrupted cell has displayed faster than it can be shown does not keep it from ending.
 func TestHurryThinsDisplays(t *testing.T) {
 	l := &log{}

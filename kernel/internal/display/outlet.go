@@ -24,6 +24,7 @@ const (
 	tick        = 100 * time.Millisecond // between two rounds of sending; an update is shown at most this often
 	chunk       = 64 << 10               // bytes of one stream message
 	maxStream   = 4 << 20                // bytes of streams waiting; beyond, the middle is left out
+	crowd       = 500                    // messages waiting; beyond, stdout and stderr keep their order only each for itself
 	keepTail    = 64 << 10               // bytes kept of the newest output where the middle is left out
 	maxDisplays = 64 << 20               // bytes of displays waiting; beyond, Display waits
 )
@@ -123,8 +124,8 @@ func (c *Cell) Stream(name, text string) {
 	if text = text[:whole]; text == "" {
 		return
 	}
-	if n := len(o.items); n > 0 && o.items[n-1].takes(c, name) && o.items[n-1].seq > o.sealed {
-		o.items[n-1].text = append(o.items[n-1].text, text...)
+	if it := o.open(c, name); it != nil {
+		it.text = append(it.text, text...)
 	} else {
 		o.queued++
 		o.items = append(o.items, &item{seq: o.queued, cell: c, kind: "stream", name: name, text: []byte(text)})
@@ -136,8 +137,22 @@ func (c *Cell) Stream(name, text string) {
 	o.changed.Broadcast()
 }
 
-func (it *item) takes(c *Cell, name string) bool {
-	return it.kind == "stream" && it.cell == c && it.name == name
+// open returns the waiting text that more of a cell's stream joins, nil for none: the latest message, or where many wait the latest
+// of the stream, so that a cell that writes to both streams in turn does not make a message of each line.
+func (o *Outlet) open(c *Cell, name string) *item {
+	for i := len(o.items) - 1; i >= 0; i-- {
+		it := o.items[i]
+		if it.kind != "stream" || it.cell != c || it.seq <= o.sealed {
+			return nil
+		}
+		if it.name == name {
+			return it
+		}
+		if len(o.items) < crowd {
+			return nil
+		}
+	}
+	return nil
 }
 
 // incomplete is the length of the beginning of a character at the end of text, whose other bytes are still to come.
