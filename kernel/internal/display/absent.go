@@ -29,13 +29,13 @@ func (g *Gonb) standIn(p *pipes, html string) {
 	}
 	for _, element := range []*regexp.Regexp{input, choice} {
 		for _, m := range element.FindAllStringSubmatch(html, -1) {
-			g.elements[m[1]] = m[2]
+			p.elements[m[1]] = m[2]
 		}
 	}
 	if m := synced.FindStringSubmatch(html); m != nil {
 		first := m[2]
 		if id := lookup.FindStringSubmatch(html); first == "" && id != nil {
-			first = g.elements[id[1]]
+			first = p.elements[id[1]]
 		}
 		n, _ := strconv.Atoi(first)
 		p.deliver(m[1], float64(n))

@@ -1,9 +1,11 @@
 package display
 
 import (
+	"encoding/gob"
 	"encoding/json"
 	"fmt"
 	"image"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +14,7 @@ import (
 	"github.com/janpfeifer/gonb/gonbui"
 	"github.com/janpfeifer/gonb/gonbui/comms"
 	"github.com/janpfeifer/gonb/gonbui/dom"
+	"github.com/janpfeifer/gonb/gonbui/protocol"
 	"github.com/janpfeifer/gonb/gonbui/widgets"
 )
 
@@ -291,12 +294,49 @@ type stage struct {
 	*log
 	cell  *Cell
 	asked chan string
+	slow  time.Duration // how long Drain takes
 }
 
 func (s *stage) Cell() *Cell                   { return s.cell }
-func (s *stage) Drain()                        {}
+func (s *stage) Drain()                        { time.Sleep(s.slow) }
 func (s *stage) Ask(prompt string, _ bool)     { s.asked <- prompt }
 func (s *stage) Comm(kind string, content any) { s.cell.Message(kind, content) }
+
+// A worker's last displays are shown although another worker is started at once. A session that has ended starts none, and leaves nothing.
+func TestANewWorkersPipes(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	l := &log{}
+	o := NewOutlet(l.send)
+	defer o.Close()
+	g := NewGonb(&stage{log: l, cell: o.Cell("1", nil), slow: time.Millisecond}, "kernel-id")
+	env, err := g.Env()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pipe, err := os.OpenFile(strings.TrimPrefix(env[0], protocol.GONB_PIPE_ENV+"="), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pipe.Close()
+	worker := gob.NewEncoder(pipe)
+	for i := range 100 {
+		worker.Encode(&protocol.DisplayData{Data: map[protocol.MIMEType]any{protocol.MIMETextHTML: fmt.Sprint(i)}})
+	}
+	if _, err := g.Env(); err != nil {
+		t.Fatal(err)
+	}
+	o.Flush()
+	if got := l.all(); len(got) != 100 {
+		t.Errorf("%d of 100 displays are shown", len(got))
+	}
+	g.Close()
+	if env, err := g.Env(); err == nil {
+		t.Error("pipes after the end:", env)
+	}
+	if left, _ := os.ReadDir(os.TempDir()); len(left) > 0 {
+		t.Error("left behind:", left)
+	}
+}
 
 // Everything of gonbui, run for real against the pipes: this process is the worker.
 func TestGonbui(t *testing.T) {

@@ -2,6 +2,7 @@ package display
 
 import (
 	_ "embed"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -53,22 +54,28 @@ type Gonb struct {
 	opened     chan struct{}
 	pong       chan struct{}
 	subscribed map[string]bool
-
-	elements map[string]string // values of elements shown while no page answers, by id
+	closed     bool
 }
 
 // NewGonb returns a server; kernelID is the id in the name of the connection file, which the page needs to connect.
 func NewGonb(host Host, kernelID string) *Gonb {
-	return &Gonb{host: host, kernel: kernelID, subscribed: map[string]bool{}, elements: map[string]string{}}
+	return &Gonb{host: host, kernel: kernelID, subscribed: map[string]bool{}}
 }
 
-// Env opens fresh pipes for a new worker and returns the variables that name them.
+// Env opens fresh pipes for a new worker and returns the variables that name them. What the worker before it displayed last is
+// still shown.
 func (g *Gonb) Env() ([]string, error) {
+	g.Drain(time.Second)
 	p, err := openPipes()
 	if err != nil {
 		return nil, fmt.Errorf("display pipes: %w", err)
 	}
 	g.mu.Lock()
+	if g.closed {
+		g.mu.Unlock()
+		p.close()
+		return nil, errors.New("the session has ended")
+	}
 	old := g.pipes
 	g.pipes, g.subscribed = p, map[string]bool{}
 	g.mu.Unlock()
@@ -80,10 +87,11 @@ func (g *Gonb) Env() ([]string, error) {
 	return p.env(), nil
 }
 
-// Close closes the pipes.
+// Close closes the pipes; no others are opened.
 func (g *Gonb) Close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.closed = true
 	if g.pipes != nil {
 		g.pipes.close()
 		g.pipes = nil

@@ -31,11 +31,13 @@ type pipes struct {
 	done    chan struct{}
 	busy    atomic.Bool // a message is being read or handled
 	shown   time.Time   // when the last element was displayed
+
+	elements map[string]string // values of elements shown while no page answers, by id
 }
 
 // openPipes makes the FIFOs in a directory of their own, which only the user may enter.
 func openPipes() (p *pipes, err error) {
-	p = &pipes{back: make(chan *protocol.CommValue, 1024), done: make(chan struct{})}
+	p = &pipes{back: make(chan *protocol.CommValue, 1024), done: make(chan struct{}), elements: map[string]string{}}
 	if p.dir, err = os.MkdirTemp("", "lohakit-front-"); err != nil {
 		return nil, err
 	}
