@@ -34,6 +34,7 @@ type conn struct {
 	id   string // the identity the peer gave itself, or one made up; replies are routed by it
 	rw   *guard
 	in   *bufio.Reader
+	done chan struct{} // closed once nothing more is sent
 
 	mu      sync.Mutex
 	ready   sync.Cond // queue or closed changed
@@ -77,7 +78,7 @@ func open(raw net.Conn, kind zmq4.SocketType) (c *conn, err error) {
 	if id == "" {
 		id = NewID()
 	}
-	c = &conn{zmtp: zmtp, id: id, rw: rw, in: bufio.NewReaderSize(raw, 64<<10)}
+	c = &conn{zmtp: zmtp, id: id, rw: rw, in: bufio.NewReaderSize(raw, 64<<10), done: make(chan struct{})}
 	c.ready.L = &c.mu
 	go c.sendLoop()
 	return c, nil
@@ -106,6 +107,7 @@ func (c *conn) enqueue(o outgoing) {
 }
 
 func (c *conn) sendLoop() {
+	defer close(c.done)
 	for {
 		c.mu.Lock()
 		for len(c.queue) == 0 && !c.closed {
@@ -143,7 +145,7 @@ func (c *conn) write(o outgoing) error {
 	return c.zmtp.SendMsg(zmq4.NewMsgFrom(o.frames...))
 }
 
-// close ends the connection after what is queued has been sent, or at once when the peer does not read.
+// close ends the connection after what is queued has been sent, or within a second when the peer does not read. It does not wait.
 func (c *conn) close() {
 	c.mu.Lock()
 	c.closed = true

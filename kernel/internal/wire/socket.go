@@ -67,14 +67,18 @@ func (s *server) peers() []*conn {
 	return s.conns[:len(s.conns):len(s.conns)]
 }
 
-// close stops listening and closes every peer after what is queued for it has been sent.
+// close stops listening, and closes every peer after what is queued for it has been sent: the process may end after it.
 func (s *server) close() {
 	s.listener.Close()
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
-	for _, c := range s.peers() {
+	peers := s.peers()
+	for _, c := range peers {
 		c.close()
+	}
+	for _, c := range peers {
+		<-c.done
 	}
 }
 

@@ -205,6 +205,38 @@ func TestPeerThatDoesNotRead(t *testing.T) {
 	}
 }
 
+// The process ends right after the sockets are closed: what is queued has been sent by then.
+func TestCloseSendsWhatIsQueued(t *testing.T) {
+	signer := NewSigner("k")
+	got := make(chan *Message, 1)
+	r := listen(t, signer, func(m *Message) { got <- m })
+	client := zmq4.NewDealer(context.Background())
+	defer client.Close()
+	if err := client.Dial("tcp://" + r.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	request, _ := Child(nil, "s", "kernel_info_request", map[string]any{})
+	client.Send(zmq4.NewMsgFrom(request.Frames(signer)...))
+	reply, _ := Child(<-got, "s", "kernel_info_reply", strings.Repeat("x", 1<<20))
+	for range 30 {
+		r.Send(reply)
+	}
+	peer := r.peers()[0]
+	go func() {
+		for {
+			if _, err := client.Recv(); err != nil {
+				return
+			}
+		}
+	}()
+	r.Close()
+	peer.mu.Lock()
+	defer peer.mu.Unlock()
+	if peer.pending > 0 {
+		t.Errorf("%d bytes are not sent", peer.pending)
+	}
+}
+
 func TestWelcomeAndTopics(t *testing.T) {
 	signer := NewSigner("k")
 	p, err := ListenPublisher(&Connection{Transport: "tcp", IP: "127.0.0.1"}, 0, signer, "s")
