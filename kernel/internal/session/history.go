@@ -3,6 +3,7 @@ package session
 import (
 	"encoding/json"
 	"path"
+	"strings"
 	"sync"
 )
 
@@ -88,7 +89,8 @@ func last(entries []entry, n int) []entry {
 	return entries[len(entries)-max(0, min(n, len(entries))):]
 }
 
-// glob matches the whole text, slashes and line ends included.
+// glob matches the whole text, slashes and line ends included. A backslash is a letter like any other: front ends put what has been
+// typed into the pattern.
 func glob(pattern, text string) bool {
 	const slash = '\x00' // stands in for /, which path.Match treats apart
 	swap := func(s string) string {
@@ -100,6 +102,6 @@ func glob(pattern, text string) bool {
 		}
 		return string(b)
 	}
-	ok, err := path.Match(swap(pattern), swap(text))
+	ok, err := path.Match(strings.ReplaceAll(swap(pattern), `\`, `\\`), swap(text))
 	return ok && err == nil
 }

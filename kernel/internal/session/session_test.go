@@ -296,17 +296,18 @@ func TestAnswersWhileACellRuns(t *testing.T) {
 
 func TestHistory(t *testing.T) {
 	c := start(t, newFake)
-	for _, text := range []string{"value 1", "value a/b", "value 1"} {
+	for _, text := range []string{"value 1", "value a/b", "value 1", `print \n`} {
 		c.run(text)
 	}
 	for _, test := range []struct{ request, want string }{
-		{`{"hist_access_type":"tail","n":2}`, "[[1 2 value a/b] [1 3 value 1]]"},
-		{`{"hist_access_type":"tail","n":9,"output":true}`, "[[1 1 [value 1 1]] [1 2 [value a/b a/b]] [1 3 [value 1 1]]]"},
+		{`{"hist_access_type":"tail","n":2}`, "[[1 3 value 1] [1 4 print \\n]]"},
+		{`{"hist_access_type":"tail","n":9,"output":true}`, "[[1 1 [value 1 1]] [1 2 [value a/b a/b]] [1 3 [value 1 1]] [1 4 [print \\n ]]]"},
 		{`{"hist_access_type":"range","session":0,"start":1,"stop":2}`, "[[1 1 value 1]]"},
-		{`{"hist_access_type":"range","session":1,"start":2}`, "[[1 2 value a/b] [1 3 value 1]]"},
+		{`{"hist_access_type":"range","session":1,"start":3}`, "[[1 3 value 1] [1 4 print \\n]]"},
 		{`{"hist_access_type":"search","pattern":"value*"}`, "[[1 1 value 1] [1 2 value a/b] [1 3 value 1]]"},
 		{`{"hist_access_type":"search","pattern":"*1","unique":true}`, "[[1 3 value 1]]"},
 		{`{"hist_access_type":"search","pattern":"v*","n":1}`, "[[1 3 value 1]]"},
+		{`{"hist_access_type":"search","pattern":"print \\n*"}`, "[[1 4 print \\n]]"},
 		{`{"hist_access_type":"tail","n":-5}`, "[]"},
 	} {
 		f := c.ask("history_request", jsonText(test.request))
