@@ -34,7 +34,7 @@ type Engine interface {
 // Request is one cell to run.
 type Request struct {
 	Code        string            // the cell's text
-	Count       int               // the execution count, the n of In[n]; the previous count where Silent
+	Count       int               // the execution count, the n of In[n]; 0 for a cell that is not counted
 	Silent      bool              // show no value
 	Expressions map[string]string // user_expressions: evaluated after the cell, label to Go expression
 }

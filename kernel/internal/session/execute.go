@@ -37,8 +37,10 @@ func (s *Session) execute(l *lane, t *task) (aborted []*wire.Message) {
 	}
 	store := !e.Silent && (e.StoreHistory == nil || *e.StoreHistory)
 	s.mu.Lock()
+	number := 0 // the previous count is another cell's name
 	if store {
 		s.count++
+		number = s.count
 	}
 	count := s.count
 	s.mu.Unlock()
@@ -52,7 +54,7 @@ func (s *Session) execute(l *lane, t *task) (aborted []*wire.Message) {
 	if ask := help.FindStringSubmatch(e.Code); ask != nil {
 		page, result.Err = s.page(ask[1], len(ask[2])-1)
 	} else if strings.TrimSpace(e.Code) != "" || len(e.Expressions) > 0 {
-		result = s.engine.Execute(t.ctx, Request{Code: e.Code, Count: count, Silent: e.Silent, Expressions: e.Expressions}, out)
+		result = s.engine.Execute(t.ctx, Request{Code: e.Code, Count: number, Silent: e.Silent, Expressions: e.Expressions}, out)
 		l.ended(t)
 		page = result.Page
 	}

@@ -85,6 +85,8 @@ func (f *fake) Execute(ctx context.Context, req Request, out Output) (r Result) 
 					return r
 				}
 			}
+		case "number":
+			out.Stream("stdout", fmt.Sprintln(req.Count))
 		case "value":
 			r.Value = map[string]any{"text/plain": rest}
 		case "html":

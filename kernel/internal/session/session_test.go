@@ -28,7 +28,7 @@ func TestOutputComesBeforeIdle(t *testing.T) {
 
 func TestExecute(t *testing.T) {
 	c := start(t, newFake)
-	reply, _ := c.run("value 1")
+	reply, _ := c.run("number")
 	if reply["execution_count"] != 1.0 {
 		t.Errorf("first count is %v", reply["execution_count"])
 	}
@@ -38,10 +38,10 @@ func TestExecute(t *testing.T) {
 	}
 	want(t, seen, "status:busy execute_input error status:idle")
 
-	silent := code("print x\nvalue 1")
+	silent := code("number\nvalue 1")
 	silent["silent"] = true
 	id := c.send(c.shell, "execute_request", silent)
-	want(t, c.until(id), "status:busy stream:x\n status:idle")
+	want(t, c.until(id), "status:busy stream:0\n status:idle")
 	if f := fields(c.replyTo(c.replies, id)); f["execution_count"] != 2.0 {
 		t.Errorf("a silent cell counted: %v", f)
 	}
