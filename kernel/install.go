@@ -124,6 +124,10 @@ func install(p place, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	goTool, err := exec.LookPath("go")
+	if err != nil {
+		return fault.New(fault.Missing, "install kernel", "go", "%w", err).Fix("install Go from https://go.dev/dl and put it on PATH")
+	}
 	if err := os.MkdirAll(p.spec, 0o755); err != nil {
 		return fault.New(fault.IO, "install kernel", p.spec, "%w", err).Fix("choose another place with --prefix, --sys-prefix or --user")
 	}
@@ -134,10 +138,6 @@ func install(p place, out io.Writer) error {
 	program := filepath.Join(p.spec, "kernel")
 	if err := copySelf(program); err != nil {
 		return err
-	}
-	goTool, err := exec.LookPath("go")
-	if err != nil {
-		return fault.New(fault.Missing, "install kernel", "go", "%w", err).Fix("install Go from https://go.dev/dl and put it on PATH")
 	}
 	content, err := json.MarshalIndent(spec{
 		Argv: []string{program, "run", "{connection_file}"}, DisplayName: "Go (lohakit)", Language: "go",

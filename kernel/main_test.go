@@ -63,3 +63,18 @@ func TestUninstall(t *testing.T) {
 		t.Error("the kernelspec is still there")
 	}
 }
+
+// An install that cannot succeed says what to do, and where.
+func TestInstallFails(t *testing.T) {
+	prefix := filepath.Join(t.TempDir(), "a prefix")
+	os.WriteFile(prefix, nil, 0o644) // not a folder
+	err := command([]string{"install", "--prefix", prefix}, &bytes.Buffer{})
+	if !fault.Is(err, fault.IO) || !strings.Contains(err.Error(), prefix) || !strings.Contains(err.Error(), "--prefix") {
+		t.Error(err)
+	}
+	t.Setenv("PATH", t.TempDir())
+	err = command([]string{"install", "--prefix", t.TempDir()}, &bytes.Buffer{})
+	if !fault.Is(err, fault.Missing) || !strings.Contains(err.Error(), "install Go") {
+		t.Error(err)
+	}
+}
