@@ -8,6 +8,7 @@ import base64
 import os
 import queue
 import signal
+import tempfile
 import time
 import unittest
 
@@ -53,12 +54,12 @@ fmt.Println("\ntrained", err)
 plots.Plot()"""
 
 
-def start():
+def start(**options):
     """A kernel that is ready, its manager and a client. jupyter_client closes the ports that it found before the kernel binds
     them, so another program may get in between; then other ports are tried."""
     for left in reversed(range(5)):
         try:
-            return start_new_kernel(kernel_name=KERNEL, startup_timeout=120)
+            return start_new_kernel(kernel_name=KERNEL, startup_timeout=120, **options)
         except RuntimeError:
             if not left:
                 raise
@@ -273,6 +274,23 @@ class Notebook(unittest.TestCase):
         self.assertIn("got Ada", self.text(self.collect(request)))
         self.reply(request)
 
+    def test_an_interrupted_question_leaves_no_answer(self):
+        read = "line, _ := bufio.NewReader(os.Stdin).ReadString('\\n')\nfmt.Print(\"got \", line)"
+        request = self.send(
+            'import ("bufio"; "fmt"; "os"; "github.com/janpfeifer/gonb/gonbui")\ngonbui.RequestInput("first? ", false)\n' + read,
+            allow_stdin=True,
+        )
+        self.client.get_stdin_msg(timeout=30)
+        time.sleep(0.5)
+        self.interrupt()
+        self.collect(request)
+        self.assertEqual(self.reply(request)["ename"], "Interrupted")
+        request = self.send(read, allow_stdin=True)
+        self.client.get_stdin_msg(timeout=30)
+        self.client.input("Eve")
+        self.assertEqual(self.text(self.collect(request)), "got Eve\n")
+        self.reply(request)
+
     def test_a_slider_reaches_the_running_cell(self):
         request = self.send(
             'import ("fmt"; "github.com/janpfeifer/gonb/gonbui/comms")\n'
@@ -352,6 +370,21 @@ class Notebook(unittest.TestCase):
         self.assertIn("int", [m["signature"] for m in experimental if m["text"] == "completeMe"][0])
         request = self.client.inspect("completeMe")
         self.assertTrue(self.reply(request)["found"])
+
+    def test_a_killed_kernel_leaves_nothing(self):
+        with tempfile.TemporaryDirectory() as folder:
+            manager, client = start(env={**os.environ, "TMPDIR": folder})
+            client.execute('for i := 0; ; i++ { fmt.Println(i) }')
+            while client.get_iopub_msg(timeout=30)["msg_type"] != "stream":
+                pass
+            self.assertGreaterEqual(len(os.listdir(folder)), 2)
+            os.kill(manager.provisioner.pid, signal.SIGKILL)
+            deadline = time.monotonic() + 20
+            while os.listdir(folder) and time.monotonic() < deadline:
+                time.sleep(0.1)
+            self.assertEqual(os.listdir(folder), [])
+            client.stop_channels()
+            manager.shutdown_kernel(now=True)
 
     def test_zz_restart(self):
         self.run_cell("gone := 1")

@@ -6,6 +6,10 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/janpfeifer/gonb/gonbui/protocol"
 
 	"github.com/lohakit/notebook/kernel/internal/live"
 	"github.com/lohakit/notebook/kernel/internal/serve"
@@ -24,8 +28,23 @@ func main() {
 		os.Exit(1)
 	}
 	live.Share(shared)
+	folders := folders()
 	if err := serve.Serve(in, out, lohakit.SetContext, table); err != nil {
 		fmt.Fprintln(os.Stderr, "worker:", err)
 		os.Exit(1)
 	}
+	for _, dir := range folders { // the front is gone, and where it was killed it has left them
+		_ = os.RemoveAll(dir)
+	}
+}
+
+// folders returns those that the front has made for the session: of the pipes, and of the compiled cells. Cells may change the
+// environment, so it is called before any runs.
+func folders() (list []string) {
+	for _, name := range []string{protocol.GONB_PIPE_ENV, lohakit.CheckpointNote} {
+		if dir := filepath.Dir(os.Getenv(name)); strings.HasPrefix(filepath.Base(dir), "lohakit-") {
+			list = append(list, dir)
+		}
+	}
+	return list
 }

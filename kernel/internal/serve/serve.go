@@ -46,7 +46,8 @@ func Serve(in io.Reader, out io.Writer, setContext func(func() context.Context),
 		runs: map[int]*live.Exec{}, gone: map[int]bool{}, early: map[int]bool{},
 	}
 	live.SetReport(func(f *live.Failure) { fmt.Fprint(os.Stderr, f) })
-	signal.Notify(make(chan os.Signal, 1), os.Interrupt) // is for the programs that cells start: see stop
+	// An interrupt is for the programs that cells start: see stop. Output that nobody reads any more is no reason to die before in ends.
+	signal.Notify(make(chan os.Signal, 1), os.Interrupt, syscall.SIGPIPE)
 	go s.watchInput()
 	s.tell(live.Event{Is: live.Ready})
 	dec := gob.NewDecoder(in)
