@@ -26,6 +26,22 @@ func TestClosers(t *testing.T) {
 	}
 }
 
+func TestPlain(t *testing.T) {
+	for code, want := range map[string]string{
+		"x := 1\n%who":             "x := 1\n%who",
+		"%time f(x)\ny":            "      f(x)\ny",
+		"%%time\nf(x)":             "      \nf(x)",
+		"%time\n!ls ü\n\nf(x)\n!a": "     \n      \n\nf(x)\n!a",
+		"%%bash\necho f(":          "      \n       ",
+		"%who":                     "    ",
+		"":                         "",
+	} {
+		if got, from := plain(code); got != want || from > len(code) {
+			t.Errorf("plain(%q) = %q, %d", code, got, from)
+		}
+	}
+}
+
 // FuzzIsComplete reads arbitrary text: no text is anything but complete, incomplete or invalid, and none of it panics.
 func FuzzIsComplete(f *testing.F) {
 	for _, text := range []string{"x := 1", "for {", "`", "\"", "/*", "%help", "a(", "ä.", "\x00"} {
@@ -38,6 +54,9 @@ func FuzzIsComplete(f *testing.F) {
 			t.Fatal(status)
 		}
 		closers(text)
+		if code, from := plain(text); len(code) != len(text) || from > len(text) {
+			t.Fatalf("%q becomes %q", text, code)
+		}
 		opening(text)
 		for i := range text {
 			if start, end := word(text, i); start > i || end < i || end > len(text) {

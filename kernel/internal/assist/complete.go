@@ -30,6 +30,10 @@ func Complete(ctx context.Context, s *cell.Session, code string, cursor int, mag
 		c.Start -= len(line)
 		return c
 	}
+	code, from := plain(code)
+	if cursor < from {
+		return c
+	}
 	if at, ok := inside(code, cursor, token.STRING); ok {
 		return packages(s, code, at, cursor)
 	}

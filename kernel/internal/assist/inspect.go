@@ -14,6 +14,7 @@ import (
 // comment; with detail 1 its source too.
 func Inspect(ctx context.Context, s *cell.Session, code string, cursor, detail int) (map[string]any, bool) {
 	cursor = min(max(cursor, 0), len(code))
+	code, _ = plain(code)
 	done := make(chan string, 1)
 	go func() { done <- describe(s, code, cursor, detail) }()
 	select {

@@ -36,6 +36,8 @@ func TestAssist(t *testing.T) {
 		{"fmt.Println(strings.ToUp|", "ToUpper function (s string) string"},
 		{"ä := pair\nä.Su|", "Sum method () int"},
 		{"lohakit.Ope|", "Open function "},
+		{"%time\nstrings.ToUp|", "ToUpper function (s string) string"},
+		{"!echo \"it\n\n%time strings.ToUp|", "ToUpper function (s string) string"},
 	} {
 		code, rest, _ := strings.Cut(c.code, "|")
 		begin := time.Now()
@@ -59,6 +61,7 @@ func TestAssist(t *testing.T) {
 		{"fmt.Println(strings.Repeat(\"a\", |", "Repeat returns a new string"},
 		{"strin|gs.ToUpper", "Package strings implements"},
 		{"pair.First|", "what it holds"},
+		{"%%time\n\"😀\"; pair.First|", "what it holds"},
 	} {
 		code, rest, _ := strings.Cut(c.code, "|")
 		data, ok := e.Inspect(ctx, code+rest, len(code), 0)
