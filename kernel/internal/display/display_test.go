@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -292,15 +293,15 @@ func TestAnIDIsShownAnewAfterAClear(t *testing.T) {
 // stage is a session for gonbui.
 type stage struct {
 	*log
-	cell  *Cell
+	cell  atomic.Pointer[Cell]
 	asked chan string
 	slow  time.Duration // how long Drain takes
 }
 
-func (s *stage) Cell() *Cell                   { return s.cell }
+func (s *stage) Cell() *Cell                   { return s.cell.Load() }
 func (s *stage) Drain()                        { time.Sleep(s.slow) }
 func (s *stage) Ask(prompt string, _ bool)     { s.asked <- prompt }
-func (s *stage) Comm(kind string, content any) { s.cell.Message(kind, content) }
+func (s *stage) Comm(kind string, content any) { s.Cell().Message(kind, content) }
 
 // A worker's last displays are shown although another worker is started at once. A session that has ended starts none, and leaves nothing.
 func TestANewWorkersPipes(t *testing.T) {
@@ -308,7 +309,9 @@ func TestANewWorkersPipes(t *testing.T) {
 	l := &log{}
 	o := NewOutlet(l.send)
 	defer o.Close()
-	g := NewGonb(&stage{log: l, cell: o.Cell("1", nil), slow: time.Millisecond}, "kernel-id")
+	s := &stage{log: l, slow: time.Millisecond}
+	s.cell.Store(o.Cell("1", nil))
+	g := NewGonb(s, "kernel-id")
 	env, err := g.Env()
 	if err != nil {
 		t.Fatal(err)
@@ -346,7 +349,8 @@ func TestGonbui(t *testing.T) {
 	l := &log{}
 	o := NewOutlet(l.send)
 	defer o.Close()
-	s := &stage{log: l, cell: o.Cell("1", nil), asked: make(chan string, 1)}
+	s := &stage{log: l, asked: make(chan string, 1)}
+	s.cell.Store(o.Cell("1", nil))
 	g := NewGonb(s, "kernel-id")
 	defer g.Close()
 	env, err := g.Env()
@@ -410,7 +414,7 @@ func TestGonbui(t *testing.T) {
 		t.Error(html)
 	}
 	openTimeout = 3 * time.Second
-	s.cell = o.Cell("2", nil) // a page that did not answer is asked again in the next cell
+	s.cell.Store(o.Cell("2", nil)) // a page that did not answer is asked again in the next cell
 	l.mu.Lock()
 	l.lines = nil
 	l.mu.Unlock()
