@@ -154,25 +154,50 @@ func TestRatesStayUnderTheServersLimits(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes 5 s: run without -short")
 	}
-	l := &log{}
-	o := NewOutlet(l.send)
-	c := o.Cell("1", nil)
-	for i := range 3000 {
-		c.Display(map[string]any{"text/html": fmt.Sprint(i)}, nil, "", false)
-	}
-	o.Flush()
-	o.Close()
-	if len(l.lines) != 3000 {
-		t.Fatalf("%d of 3000 displays arrived", len(l.lines))
+	displays, text := &log{}, &log{}
+	var both sync.WaitGroup
+	both.Go(func() {
+		o := NewOutlet(displays.send)
+		for i := range 3000 {
+			o.Cell("1", nil).Display(map[string]any{"text/html": fmt.Sprint(i)}, nil, "", false)
+		}
+		o.Flush()
+		o.Close()
+	})
+	both.Go(func() {
+		o := NewOutlet(text.send)
+		for range 10 {
+			o.Cell("1", nil).Stream("stdout", strings.Repeat("\x00", 70_000)) // takes 6 bytes each in JSON
+		}
+		o.Flush()
+		o.Close()
+	})
+	both.Wait()
+	if len(displays.lines) != 3000 {
+		t.Fatalf("%d of 3000 displays arrived", len(displays.lines))
 	}
 	const window = 3 * time.Second
-	for i, j := 0, 0; i < len(l.times); i++ {
-		for l.times[i].Sub(l.times[j]) > window {
+	for i, j := 0, 0; i < len(displays.times); i++ {
+		for displays.times[i].Sub(displays.times[j]) > window {
 			j++
 		}
 		if i-j >= 3000 {
 			t.Fatalf("%d messages within 3 s", i-j)
 		}
+	}
+	within, sum := 0, 0
+	for i, j := 0, 0; i < len(text.times); i++ {
+		size := strings.Count(text.lines[i], "\x00")
+		within, sum = within+6*size, sum+size
+		for ; text.times[i].Sub(text.times[j]) > window; j++ {
+			within -= 6 * strings.Count(text.lines[j], "\x00")
+		}
+		if within > 3_000_000 {
+			t.Fatalf("%d bytes within 3 s", within)
+		}
+	}
+	if sum != 700_000 {
+		t.Errorf("%d of 700000 bytes arrived", sum)
 	}
 }
 

@@ -17,12 +17,12 @@ import (
 const (
 	messageRate  = 550     // messages per second
 	messageBurst = 1000    // messages at once after a pause
-	byteRate     = 600_000 // bytes of streams per second
+	byteRate     = 600_000 // bytes of streams per second, as JSON
 	byteBurst    = 900_000 // bytes of streams at once after a pause
-	overhead     = 1000    // bytes that headers and JSON add to a stream message, with room for escapes
+	overhead     = 1000    // bytes that headers add to a stream message
 
 	tick        = 100 * time.Millisecond // between two rounds of sending; an update is shown at most this often
-	chunk       = 64 << 10               // bytes of one stream message
+	chunk       = 64 << 10               // bytes of one stream message, as JSON
 	maxStream   = 4 << 20                // bytes of streams waiting; beyond, the middle is left out
 	crowd       = 500                    // messages waiting; beyond, stdout and stderr keep their order only each for itself
 	keepTail    = 64 << 10               // bytes kept of the newest output where the middle is left out
@@ -367,9 +367,12 @@ func (o *Outlet) round() time.Duration {
 			if wait := o.bytes.wait(now); wait > 0 && !o.closed {
 				return wait
 			}
-			text := o.take(it)
-			o.bytes.level -= float64(len(text) + overhead)
-			content = map[string]any{"name": it.name, "text": strings.ToValidUTF8(text, "\uFFFD")}
+			text := strings.ToValidUTF8(o.take(it), "\uFFFD")
+			o.bytes.level -= overhead
+			for i := range len(text) {
+				o.bytes.level -= encoded(text[i])
+			}
+			content = map[string]any{"name": it.name, "text": text}
 		} else {
 			o.items = o.items[1:]
 			o.forget(it)
@@ -387,7 +390,10 @@ func (o *Outlet) round() time.Duration {
 
 // take removes the next piece of a stream item, never cutting a character, and the item once it is empty.
 func (o *Outlet) take(it *item) string {
-	n := min(len(it.text), chunk)
+	n := 0
+	for size := 0.0; n < len(it.text) && size < chunk; n++ {
+		size += encoded(it.text[n])
+	}
 	for back := 0; n < len(it.text) && back < utf8.UTFMax && !utf8.RuneStart(it.text[n]); back++ {
 		n--
 	}
@@ -402,6 +408,17 @@ func (o *Outlet) take(it *item) string {
 		o.items = o.items[1:]
 	}
 	return text
+}
+
+// encoded is how many bytes a byte of text takes in JSON.
+func encoded(b byte) float64 {
+	switch {
+	case b == '"' || b == '\\' || b == '\n' || b == '\r' || b == '\t' || b == '\b' || b == '\f':
+		return 2
+	case b < ' ':
+		return 6
+	}
+	return 1
 }
 
 // Size is about how many bytes a bundle takes in a message.
