@@ -54,7 +54,7 @@ func Serve(in io.Reader, out io.Writer, setContext func(func() context.Context),
 	for {
 		var o live.Order
 		if err := dec.Decode(&o); err != nil {
-			if errors.Is(err, io.EOF) {
+			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) { // the front has ended, or was killed as it wrote
 				return nil
 			}
 			return err

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"testing"
 
 	"github.com/lohakit/notebook/kernel/internal/direct"
 	"github.com/lohakit/notebook/kernel/internal/live"
@@ -31,4 +32,15 @@ func ExampleServe() {
 	in.Close()
 	fmt.Println(ready.Is == live.Ready, ended.ID, ended.Bundle[0].Text)
 	// Output: true 7 42
+}
+
+// A front that is killed in the middle of an order has ended like any other.
+func TestHalfAnOrder(t *testing.T) {
+	var b bytes.Buffer
+	_ = gob.NewEncoder(&b).Encode(live.Order{ID: 7, Do: live.Mark})
+	for n := range b.Len() {
+		if err := Serve(bytes.NewReader(b.Bytes()[:n]), io.Discard, func(func() context.Context) {}, nil); err != nil {
+			t.Errorf("after %d bytes: %v", n, err)
+		}
+	}
 }
