@@ -79,7 +79,7 @@ type Match struct {
 }
 
 // Output receives what one cell shows. It stays usable after the cell has ended, for its goroutines; all methods may be
-// called concurrently, and none blocks on a slow client except Input.
+// called concurrently, and none waits for a slow client except Input, and Display where 64 MB wait to be shown.
 type Output interface {
 	// Begin is called when the cell's turn has come: what the worker displays from now on is the cell's.
 	Begin()

@@ -416,6 +416,12 @@ func TestUsage(t *testing.T) {
 	if f["kernel_memory"].(float64) < 1<<20 || f["cpu_count"].(float64) < 1 {
 		t.Error(f)
 	}
+	c.session.mu.Lock()
+	c.session.usage.kernel += 1e6 // of a worker that has died since
+	c.session.mu.Unlock()
+	if f := c.askControl("usage_request", map[string]any{}); f["kernel_cpu"].(float64) < 0 {
+		t.Error(f)
+	}
 }
 
 func TestShutdown(t *testing.T) {

@@ -66,9 +66,9 @@ func (s *Session) measure() map[string]any {
 	}
 }
 
-// ratio is a/b in percent.
+// ratio is a/b in percent; 0 where a worker that was counted before has ended and a is negative.
 func ratio(a, b float64) float64 {
-	if b <= 0 {
+	if a < 0 || b <= 0 {
 		return 0
 	}
 	return 100 * a / b
