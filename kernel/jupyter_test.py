@@ -8,11 +8,13 @@ import base64
 import os
 import queue
 import signal
+import subprocess
 import tempfile
 import time
 import unittest
 
 import jupyter_kernel_test
+from jupyter_client.connect import write_connection_file
 from jupyter_client.manager import start_new_kernel
 
 KERNEL = "lohakit"
@@ -385,6 +387,18 @@ class Notebook(unittest.TestCase):
             self.assertEqual(os.listdir(folder), [])
             client.stop_channels()
             manager.shutdown_kernel(now=True)
+
+    def test_a_kernel_that_is_ended_while_it_starts_leaves_nothing(self):
+        program = self.manager.kernel_spec.argv[:2]
+        for delay in (0.02, 0.03, 0.04, 0.06, 0.1):
+            with self.subTest(delay=delay), tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as runtime:
+                connection, _ = write_connection_file(os.path.join(runtime, "kernel.json"), key=b"key")
+                kernel = subprocess.Popen([*program, connection], env={**os.environ, "TMPDIR": folder})
+                time.sleep(delay)
+                kernel.terminate()
+                kernel.wait(timeout=60)
+                time.sleep(0.5)
+                self.assertEqual(os.listdir(folder), [])
 
     def test_zz_restart(self):
         self.run_cell("gone := 1")

@@ -21,6 +21,8 @@ func run(connectionFile string) error {
 	if goTool := os.Getenv(goVariable); goTool != "" {
 		os.Setenv("PATH", filepath.Dir(goTool)+string(os.PathListSeparator)+os.Getenv("PATH"))
 	}
+	signals := make(chan os.Signal, 16) // one that comes while the session begins waits, so that nothing is left behind
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	dir := workerDir(filepath.Dir(self))
 	s, err := session.New(connectionFile, func(env session.WorkerEnv) (session.Engine, error) {
 		return worker.New(worker.Options{Dir: dir, Env: env})
@@ -28,8 +30,6 @@ func run(connectionFile string) error {
 	if err != nil {
 		return err
 	}
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
 		for sig := range signals {
 			if sig == os.Interrupt {
