@@ -48,6 +48,7 @@ func (s *Session) execute(l *lane, t *task) (aborted []*wire.Message) {
 		s.publish(m, "execute_input", map[string]any{"code": e.Code, "execution_count": count})
 	}
 	out := s.newOutput(l, t, e.AllowStdin == nil || *e.AllowStdin)
+	out.guest = e.Silent || l != s.shells.main
 
 	var result Result
 	var page map[string]any
@@ -59,6 +60,7 @@ func (s *Session) execute(l *lane, t *task) (aborted []*wire.Message) {
 		page = result.Page
 	}
 	s.gonb.Drain(2 * time.Second)
+	out.leave()
 	s.outlet.Flush()
 
 	reply := map[string]any{"status": "ok", "execution_count": count, "payload": []any{}, "user_expressions": map[string]any{}}

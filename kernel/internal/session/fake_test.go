@@ -21,6 +21,7 @@ type fake struct {
 	fed    chan string
 	env    WorkerEnv
 	pipe   *gob.Encoder // to the front, as gonbui has it
+	latest Output       // where what the worker prints goes
 	closed bool
 }
 
@@ -62,6 +63,9 @@ func (f *fake) Execute(ctx context.Context, req Request, out Output) (r Result) 
 		defer f.turn.Unlock()
 	}
 	out.Begin()
+	f.mu.Lock()
+	f.latest = out
+	f.mu.Unlock()
 	r.Expressions = map[string]Expression{}
 	for label, x := range req.Expressions {
 		if x == "bad" {

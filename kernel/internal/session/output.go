@@ -14,6 +14,7 @@ type output struct {
 	lane    *lane
 	task    *task
 	mayAsk  bool // the front end can be asked for input
+	guest   bool // of a subshell or a silent request: goroutines that go on after it are another cell's, as far as anyone can tell
 }
 
 func (s *Session) newOutput(l *lane, t *task, mayAsk bool) *output {
@@ -37,11 +38,26 @@ func (o *output) Begin() {
 	o.session.mu.Lock()
 	defer o.session.mu.Unlock()
 	o.session.cell = o
+	if !o.guest {
+		o.session.lasting = o
+	}
 }
 
-// Stream shows text after what the worker displayed before it.
+// leave gives a guest's place back to the cell whose goroutines may go on.
+func (o *output) leave() {
+	o.session.mu.Lock()
+	defer o.session.mu.Unlock()
+	if o.guest && o.session.cell == o && o.session.lasting != nil {
+		o.session.cell = o.session.lasting
+	}
+}
+
+// Stream shows text after what the worker displayed before it. The worker goes on with a guest's output until another cell begins.
 func (o *output) Stream(name, text string) {
 	o.session.gonb.Before(50 * time.Millisecond)
+	if o.guest {
+		o = o.session.current()
+	}
 	o.Cell.Stream(name, text)
 }
 

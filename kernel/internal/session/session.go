@@ -40,10 +40,11 @@ type Session struct {
 	state sync.Mutex    // orders the statuses
 	busy  *wire.Message // the request of the main shell between its busy and its idle
 
-	mu    sync.Mutex
-	count int         // the last In[n]
-	cell  *output     // the cell that runs, or the last one that ran
-	usage processTime // at the last usage_request
+	mu      sync.Mutex
+	count   int         // the last In[n]
+	cell    *output     // the cell that runs, or the last one that ran
+	lasting *output     // the last that was not a guest; nil for none
+	usage   processTime // at the last usage_request
 }
 
 var kernelID = regexp.MustCompile(`^kernel-(.+)\.json$`)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-zeromq/zmq4"
+	"github.com/janpfeifer/gonb/gonbui/protocol"
 
 	"github.com/lohakit/notebook/kernel/internal/wire"
 )
@@ -386,6 +387,43 @@ func TestSubshellTakesNothingOver(t *testing.T) {
 	}
 	if shown["main"] != main || shown["sub"] != other {
 		t.Errorf("the cells are %s and %s, the displays in %v", main, other, shown)
+	}
+}
+
+// TestGuests has the main shell's cell go on in a goroutine, while requests of a subshell and silent ones come and go: what it prints
+// and displays stays in its cell.
+func TestGuests(t *testing.T) {
+	c := start(t, newFake)
+	f := c.session.engine.(*fake)
+	sub := c.askControl("create_subshell_request", map[string]any{})["subshell_id"].(string)
+	id := c.send(c.shell, "execute_request", code("print main"))
+	c.replyTo(c.replies, id)
+	silent := code("print silent")
+	silent["silent"] = true
+	for _, guest := range []func() string{
+		func() string { return c.send(c.shell, "execute_request", silent) },
+		func() string { return c.send(c.shell, "execute_request", code("print sub\ngonbui sub"), sub) },
+	} {
+		request := guest()
+		c.replyTo(c.replies, request)
+		f.mu.Lock()
+		worker := f.latest
+		f.mu.Unlock()
+		worker.Stream("stdout", "later\n")
+		f.gonbui(protocol.MIMETextHTML, "later", "")
+		for late := 0; late < 2; {
+			m := c.next(c.iopub)
+			switch shown := fmt.Sprint(fields(m)["text"], fields(m)["data"]); {
+			case strings.Contains(shown, "later"):
+				if late++; parentID(m) != id {
+					t.Errorf("%s of the main shell's goroutine is in another cell", m.Header.Type)
+				}
+			case strings.Contains(shown, "silent"), strings.Contains(shown, "sub"):
+				if parentID(m) != request {
+					t.Errorf("%s of the guest is in another cell", m.Header.Type)
+				}
+			}
+		}
 	}
 }
 
