@@ -171,7 +171,7 @@ const goVariable = "LOHAKIT_GO"
 func workerDir(spec string) string { return filepath.Join(spec, "worker") }
 
 func uninstall(p place, out io.Writer) error {
-	if _, err := os.Stat(filepath.Join(p.spec, "kernel.json")); err != nil {
+	if _, err := os.Stat(p.spec); err != nil { // without kernel.json it is an install that did not end
 		return fault.New(fault.NotExist, "uninstall kernel", p.spec, "no kernel is installed there").
 			Fix("run jupyter kernelspec list to see where it is")
 	}

@@ -54,13 +54,15 @@ func TestUninstall(t *testing.T) {
 		t.Error(err)
 	}
 	spec := filepath.Join(prefix, "share/jupyter/kernels/lohakit")
-	os.MkdirAll(spec, 0o755)
-	os.WriteFile(filepath.Join(spec, "kernel.json"), []byte("{}"), 0o644)
-	if err := command(args, &bytes.Buffer{}); err != nil {
-		t.Error(err)
-	}
-	if _, err := os.Stat(spec); !os.IsNotExist(err) {
-		t.Error("the kernelspec is still there")
+	for _, file := range []string{"kernel.json", "worker"} { // a whole install, and one that did not end
+		os.MkdirAll(spec, 0o755)
+		os.WriteFile(filepath.Join(spec, file), []byte("{}"), 0o644)
+		if err := command(args, &bytes.Buffer{}); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(spec); !os.IsNotExist(err) {
+			t.Errorf("the kernelspec with its %s is still there", file)
+		}
 	}
 }
 
