@@ -32,7 +32,11 @@ func (s *Session) execute(l *lane, t *task) (aborted []*wire.Message) {
 	m := t.Message
 	var e execution
 	if err := json.Unmarshal(m.Content, &e); err != nil {
-		s.reply(s.shell, m, "execute_reply", failure("BadRequest", err.Error()))
+		refusal := failure("BadRequest", err.Error())
+		s.mu.Lock()
+		refusal["execution_count"] = s.count
+		s.mu.Unlock()
+		s.reply(s.shell, m, "execute_reply", refusal)
 		return nil
 	}
 	store := !e.Silent && (e.StoreHistory == nil || *e.StoreHistory)

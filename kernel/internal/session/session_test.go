@@ -52,6 +52,12 @@ func TestExecute(t *testing.T) {
 	if f["a"].(map[string]any)["status"] != "ok" || f["b"].(map[string]any)["status"] != "error" {
 		t.Error(f)
 	}
+	if f := c.ask("execute_request", jsonText(`{"code":7}`)); f["ename"] != "BadRequest" || f["execution_count"] != 3.0 {
+		t.Error(f)
+	}
+	if f := c.ask("connect_request", map[string]any{}); f["evalue"] != "connect_request is not answered on the shell channel" {
+		t.Error(f) // the protocol has it, deprecated
+	}
 	reply, _ = c.run("fmt.Println?")
 	if page := reply["payload"].([]any)[0].(map[string]any); page["source"] != "page" {
 		t.Error(reply)

@@ -71,7 +71,7 @@ func (s *Session) inTurn(l *lane, t *task) (aborted []*wire.Message) {
 		}
 	default:
 		if kind := replyTo(m); kind != "" {
-			s.reply(s.shell, m, kind, failure("NotSupported", m.Header.Type+" is not part of protocol "+wire.Version))
+			s.reply(s.shell, m, kind, failure("NotSupported", m.Header.Type+" is not answered on the shell channel"))
 		}
 	}
 	return nil
