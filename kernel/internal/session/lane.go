@@ -168,15 +168,14 @@ func (l *lane) finish(t *task) {
 
 // close stops the lane after the request being handled, and returns the execute requests that waited.
 func (l *lane) close() (withdrawn []*wire.Message) {
-	withdrawn = l.withdraw()
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.closed, l.queue = true, nil
+	l.closed = true // nothing joins the queue from here on
 	if t := l.cell(); t != nil {
 		t.cancel(errInterrupted)
 	}
 	l.changed.Broadcast()
-	return withdrawn
+	l.mu.Unlock()
+	return l.withdraw()
 }
 
 // wait returns once nothing is being handled, or after the timeout; false then.
