@@ -18,11 +18,14 @@ func replyTo(m *wire.Message) string {
 
 // onControl takes a message from the control socket, which never waits for a cell.
 func (s *Session) onControl(m *wire.Message) {
-	if m.Header.Type == "shutdown_request" {
+	switch m.Header.Type {
+	case "shutdown_request":
 		s.shutdown(s.control, m)
-		return
+	case "usage_request": // a worker that starts keeps it waiting, which an interrupt may not
+		s.aside(m, func() { s.reply(s.control, m, "usage_reply", s.measure()) })
+	default:
+		s.atOnce(m, func() { s.onControlBusy(m) })
 	}
-	s.atOnce(m, func() { s.onControlBusy(m) })
 }
 
 func (s *Session) onControlBusy(m *wire.Message) {
@@ -51,8 +54,6 @@ func (s *Session) onControlBusy(m *wire.Message) {
 		}
 		s.abort(withdrawn)
 		ok(map[string]any{})
-	case "usage_request":
-		s.reply(s.control, m, "usage_reply", s.measure())
 	default:
 		if kind := replyTo(m); kind != "" {
 			s.reply(s.control, m, kind, failure("NotSupported", m.Header.Type+" is not answered on the control channel"))

@@ -16,7 +16,8 @@ import (
 type fake struct {
 	mu     sync.Mutex
 	turn   sync.Mutex
-	held   chan bool // releases a cell that holds
+	start  sync.Mutex // held while a worker starts
+	held   chan bool  // releases a cell that holds
 	killed chan string
 	fed    chan string
 	env    WorkerEnv
@@ -164,7 +165,7 @@ func (f *fake) IsComplete(code string) (string, string) {
 func (f *fake) Drain()             {}
 func (f *fake) Feed(text string)   { f.fed <- text }
 func (f *fake) Kill(reason string) { f.killed <- reason }
-func (f *fake) PID() int           { return os.Getpid() }
+func (f *fake) PID() int           { f.start.Lock(); defer f.start.Unlock(); return os.Getpid() }
 func (f *fake) Close(bool) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -30,7 +30,7 @@ type Session struct {
 	questions questions
 	shells    shells
 
-	assist  chan func()   // completion and inspection, one at a time, beside a running cell
+	assist  chan func()   // completion, inspection and usage, one at a time, beside a running cell
 	ready   chan struct{} // closed once requests can be answered
 	done    chan struct{}
 	ending  sync.Once

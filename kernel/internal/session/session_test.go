@@ -468,6 +468,20 @@ func TestUsage(t *testing.T) {
 	}
 }
 
+// A worker that takes long to start holds up the answer about its use of the processor, and nothing else on the control channel.
+func TestUsageOfAWorkerThatStarts(t *testing.T) {
+	c := start(t, newFake)
+	f := c.session.engine.(*fake)
+	f.start.Lock()
+	usage := c.send(c.control, "usage_request", map[string]any{})
+	interrupt := c.send(c.control, "interrupt_request", map[string]any{})
+	if m := c.next(c.controls); parentID(m) != interrupt {
+		t.Errorf("%s comes first", m.Header.Type)
+	}
+	f.start.Unlock()
+	c.replyTo(c.controls, usage)
+}
+
 func TestShutdown(t *testing.T) {
 	for _, restart := range []bool{false, true} {
 		c := start(t, newFake)

@@ -26,10 +26,7 @@ func (s *Session) onShell(m *wire.Message) {
 	case "kernel_info_request", "comm_info_request", "is_complete_request", "comm_open", "comm_msg", "comm_close":
 		s.atOnce(m, func() { s.ask(s.shell, m) })
 	case "complete_request", "inspect_request":
-		select {
-		case s.assist <- func() { s.atOnce(m, func() { s.ask(s.shell, m) }) }:
-		case <-s.done:
-		}
+		s.aside(m, func() { s.ask(s.shell, m) })
 	case "shutdown_request":
 		s.shutdown(s.shell, m)
 	case "interrupt_request":
@@ -100,6 +97,14 @@ func (s *Session) atOnce(m *wire.Message, answer func()) {
 	s.status(m, "idle")
 	if s.busy != nil {
 		s.status(s.busy, "busy")
+	}
+}
+
+// aside has a request answered beside those that come after it, as atOnce does.
+func (s *Session) aside(m *wire.Message, answer func()) {
+	select {
+	case s.assist <- func() { s.atOnce(m, answer) }:
+	case <-s.done:
 	}
 }
 
