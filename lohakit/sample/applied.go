@@ -42,13 +42,11 @@ func newNetwork(config any, p *sd.Params) network {
 	return network{p, names, fmt.Sprintf("%+v %v", config, names)}
 }
 
+// newEngine applies adapters that match m.
 func newEngine(m *sd.Model, adapters []Applied, words []sd.Embedding) (*engine, error) {
 	e := &engine{model: m, known: map[string]states{}, words: sd.NewLexicon(words...)}
 	unet, text := m.UNet, m.Text
 	for _, a := range adapters {
-		if err := a.Adapter.Match(m); err != nil {
-			return nil, err
-		}
 		var err error
 		if unet, err = e.apply(a.Adapter, unet, a.UNet); err != nil {
 			e.free()

@@ -26,11 +26,11 @@ type Request struct {
 
 // Info is the parameters the image will be drawn with, and the slips in its prompts: see Warning.Where.
 func (r Request) Info() (info Info, slips []string, err error) {
-	j, err := newJob(0, r)
+	jobs, err := newJobs([]Request{r})
 	if err != nil {
 		return Info{}, nil, err
 	}
-	return j.info(), j.slips(), nil
+	return jobs[0].info(), jobs[0].slips(), nil
 }
 
 // slips shows every slip in the job's prompts in its place.
@@ -62,14 +62,14 @@ func Images(ctx context.Context, m *sd.Model, adapters []Applied, opts ...Option
 // is done. All requests are checked before anything is computed. When ctx is cancelled Draw stops at the next evaluation
 // with a fault of kind Canceled; images already handed over stay.
 func Draw(ctx context.Context, requests []Request, each func(i int, img image.Image)) error {
-	jobs := make([]*job, len(requests))
-	for i, r := range requests {
-		j, err := newJob(i, r)
-		if err != nil {
-			return err
-		}
-		jobs[i] = j
+	jobs, err := newJobs(requests)
+	if err != nil {
+		return err
 	}
+	return drawJobs(ctx, jobs, each)
+}
+
+func drawJobs(ctx context.Context, jobs []*job, each func(i int, img image.Image)) error {
 	var e *engine
 	defer func() {
 		if e != nil {
@@ -116,6 +116,32 @@ type job struct {
 	sampler          Sampler
 	levels           []float64
 	prompt, negative *Prompt
+}
+
+// newJobs checks every request, and each adapter once against each model it is applied to.
+func newJobs(requests []Request) ([]*job, error) {
+	type pair struct {
+		*adapter.Adapter
+		*sd.Model
+	}
+	matched := map[pair]bool{}
+	jobs := make([]*job, len(requests))
+	for i, r := range requests {
+		j, err := newJob(i, r)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range j.adapters {
+			if p := (pair{a.Adapter, j.model}); !matched[p] {
+				if err := a.Adapter.Match(j.model); err != nil {
+					return nil, err
+				}
+				matched[p] = true
+			}
+		}
+		jobs[i] = j
+	}
+	return jobs, nil
 }
 
 func newJob(index int, r Request) (*job, error) {

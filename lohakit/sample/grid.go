@@ -39,13 +39,16 @@ func (g Grid) Draw(ctx context.Context, show func(s *Sheet)) (*Sheet, error) {
 		if err := y.set(&r, i/w); err != nil {
 			return nil, err
 		}
-		j, err := newJob(i, r)
-		if err != nil {
-			return nil, err
-		}
-		requests[i], s.Cells[i] = r, Cell{Info: j.info(), Slips: j.slips()}
+		requests[i] = r
 	}
-	err := Draw(ctx, requests, func(i int, img image.Image) {
+	jobs, err := newJobs(requests)
+	if err != nil {
+		return nil, err
+	}
+	for i, j := range jobs {
+		s.Cells[i] = Cell{Info: j.info(), Slips: j.slips()}
+	}
+	err = drawJobs(ctx, jobs, func(i int, img image.Image) {
 		s.Cells[i].Image = img
 		if show != nil {
 			show(s)

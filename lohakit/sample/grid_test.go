@@ -2,6 +2,7 @@ package sample
 
 import (
 	"context"
+	"image"
 	"reflect"
 	"testing"
 
@@ -48,6 +49,43 @@ func TestGridWithAdapter(t *testing.T) {
 	}
 	if s.Cell(0, 0).Info.Seed != 1 || s.Cell(0, 1).Info.Seed != 2 || len(s.Cell(1, 0).Info.Adapters) != 1 {
 		t.Errorf("infotexts %v, %v", s.Cell(0, 0).Info, s.Cell(1, 0).Info)
+	}
+}
+
+// An adapter for models of another size is refused before anything is drawn, wherever it stands among the requests' adapters.
+func TestAdaptersAreMatchedFirst(t *testing.T) {
+	m := tiny(t, sd.Epsilon)
+	config := m.Config
+	config.UNet.Channels = []int{32, 64}
+	wider, err := sd.New(config, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := adapter.Default()
+	spec.Dim, spec.ConvDim, spec.Preset = 2, 0, "attn-only"
+	made := func(m *sd.Model) *adapter.Adapter {
+		a, err := adapter.New(m, spec, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	fits, other := made(m), made(wider)
+	o := Options{Steps: 1}
+	for name, requests := range map[string][]Request{
+		"the second of one request": {{Model: m, Adapters: []Applied{At(fits, 1), At(other, 1)}, Options: o}},
+		"of the second request":     {{Model: m, Options: o}, {Model: m, Adapters: []Applied{At(other, 1)}, Options: o}},
+		"named in a prompt": {{Model: m, Options: o}, {Model: m, Library: map[string]*adapter.Adapter{"x": other},
+			Options: Options{Steps: 1, Prompt: "<lora:x:1>"}}},
+	} {
+		drawn := 0
+		err := Draw(context.Background(), requests, func(int, image.Image) { drawn++ })
+		if !fault.Is(err, fault.Invalid) || drawn > 0 {
+			t.Errorf("%s: %d images are drawn, error %v", name, drawn, err)
+		}
+		if _, _, err := requests[len(requests)-1].Info(); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: Info gives %v", name, err)
+		}
 	}
 }
 
