@@ -1,9 +1,9 @@
 package sample
 
 import (
+	"context"
 	"fmt"
 	"math"
-	"slices"
 
 	. "github.com/gomlx/gomlx/pkg/core/graph"
 	"github.com/gomlx/gomlx/pkg/core/tensors"
@@ -80,7 +80,7 @@ type states struct {
 }
 
 // encode finds the states of all texts, each distinct one once, under the given clip skip.
-func (e *engine) encode(texts []string, clipSkip int) error {
+func (e *engine) encode(ctx context.Context, texts []string, clipSkip int) error {
 	var chunks []Chunk
 	type span struct {
 		key         string
@@ -99,12 +99,17 @@ func (e *engine) encode(texts []string, clipSkip int) error {
 	}
 	width := e.model.Config.Text.Width
 	flat := make([]float32, 0, len(chunks)*sd.Window*width)
-	for part := range slices.Chunk(chunks, e.rows(len(chunks))) {
+	for rest := chunks; len(rest) > 0; {
+		if err := canceled(ctx); err != nil {
+			return err
+		}
+		part := rest[:min(e.chunks(len(rest)), len(rest))]
 		out, err := e.runText(part, clipSkip)
 		if err != nil {
 			return err
 		}
 		flat = append(flat, out[:len(part)*sd.Window*width]...)
+		rest = rest[len(part):]
 	}
 	each := sd.Window * width
 	for i, c := range chunks {
@@ -119,9 +124,12 @@ func (e *engine) encode(texts []string, clipSkip int) error {
 // stateOf is the key of a text's states.
 func stateOf(text string, clipSkip int) string { return fmt.Sprint(clipSkip, " ", text) }
 
+// chunks is the size of the text encoder's evaluation that begins with n chunks to do.
+func (e *engine) chunks(n int) int { return evaluationRows(e.model.UNet.Size(), 0, n) }
+
 // runText evaluates the text encoder on the chunks and whatever they are padded with.
 func (e *engine) runText(chunks []Chunk, clipSkip int) ([]float32, error) {
-	n := e.rows(len(chunks))
+	n := e.chunks(len(chunks))
 	ids := make([]int32, 0, n*sd.Window)
 	for i := range n {
 		ids = append(ids, chunks[min(i, len(chunks)-1)].IDs[:]...)

@@ -237,8 +237,8 @@ func batches(jobs []*job) []batch {
 		group := groups[key]
 		// jobs of like rows beside each other, so that batches are full
 		slices.SortStableFunc(group, func(a, b *job) int { return cmp.Compare(a.maxRows(), b.maxRows()) })
-		factor := group[0].model.Config.VAE.Factor()
-		room := min(evaluationRows(group[0].model, wideRows), maxBatchPixels/(group[0].options.Width/factor*(group[0].options.Height/factor)))
+		shape := group[0].latents()
+		room := evaluationRows(group[0].model.UNet.Size(), shape[1]*shape[2], wideRows)
 		var b batch
 		rows := 0
 		for _, j := range group {
@@ -265,6 +265,12 @@ func (j *job) weightsKey() string {
 	return key
 }
 
+// latents is the channels, height and width of the job's latents.
+func (j *job) latents() [3]int {
+	vae := j.model.Config.VAE
+	return [3]int{vae.Latent, j.options.Height / vae.Factor(), j.options.Width / vae.Factor()}
+}
+
 // maxRows is the number of UNet evaluations a step of the job takes.
 func (j *job) maxRows() int {
 	if j.options.CFG == 1 && len(j.prompt.Parts) == 1 {
@@ -276,19 +282,13 @@ func (j *job) maxRows() int {
 // draw runs the sampler over the batch and hands the images over.
 func (b batch) draw(ctx context.Context, e *engine, each func(i int, img image.Image)) error {
 	first := b[0]
-	factor := first.model.Config.VAE.Factor()
-	shape := [3]int{first.model.Config.VAE.Latent, first.options.Height / factor, first.options.Width / factor}
-	plan, err := planRows(e, b)
+	shape := first.latents()
+	plan, err := planRows(ctx, e, b)
 	if err != nil {
 		return err
 	}
 	g := &guide{e, shape, plan}
-	denoise := func(x []float32, sigma float64) ([]float32, error) {
-		if err := canceled(ctx); err != nil {
-			return nil, err
-		}
-		return g.denoise(x, sigma)
-	}
+	denoise := func(x []float32, sigma float64) ([]float32, error) { return g.denoise(ctx, x, sigma) }
 	x, noise, err := start(b, shape)
 	if err != nil {
 		return err
@@ -307,7 +307,7 @@ func (b batch) draw(ctx context.Context, e *engine, each func(i int, img image.I
 }
 
 // planRows encodes all prompts of the jobs and returns the rows in force at a noise level.
-func planRows(e *engine, jobs []*job) (func(sigma float64) []row, error) {
+func planRows(ctx context.Context, e *engine, jobs []*job) (func(sigma float64) []row, error) {
 	first := jobs[0]
 	steps := len(first.levels) - 1
 	var texts []string
@@ -316,7 +316,7 @@ func planRows(e *engine, jobs []*job) (func(sigma float64) []row, error) {
 			texts = append(append(texts, j.prompt.At(step, steps)...), j.negative.At(step, steps)...)
 		}
 	}
-	if err := e.encode(texts, first.options.ClipSkip); err != nil {
+	if err := e.encode(ctx, texts, first.options.ClipSkip); err != nil {
 		return nil, err
 	}
 	return func(sigma float64) []row {

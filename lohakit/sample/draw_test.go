@@ -67,6 +67,64 @@ func TestImageDoesNotDependOnCompany(t *testing.T) {
 	}
 }
 
+// TestWideImagesDoNotDependOnCompany draws images of a size that is evaluated by ones and twos.
+func TestWideImagesDoNotDependOnCompany(t *testing.T) {
+	m := tiny(t, sd.V)
+	m.Config.UNet.Channels, m.Config.UNet.Attention = []int{8}, []bool{false}
+	m.UNet = sd.InitUNet(m.Config.UNet, 1)
+	opts := []Options{{Prompt: "a dog AND a cat", Seed: 1}, {Prompt: "a cat", CFG: 1, Seed: 2}, {Prompt: "a dog", CFG: 1, Seed: 3}}
+	for i := range opts {
+		opts[i].Steps, opts[i].Width, opts[i].Height = 1, 66, 64
+	}
+	together, err := Images(context.Background(), m, nil, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, o := range opts {
+		alone, err := Images(context.Background(), m, nil, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, b := pix(alone[0]), pix(together[i])
+		for k := range a {
+			if d := int(a[k]) - int(b[k]); d < -4 || d > 4 {
+				t.Errorf("%s: alone pixel %d is %d, with others %d", o.Prompt, k, a[k], b[k])
+				break
+			}
+		}
+	}
+}
+
+// TestEvaluationsHoldLittlePadding adds up what is evaluated for n rows: never more than one row of padding but where a small model
+// draws small images, and never more pixels at once than there may be.
+func TestEvaluationsHoldLittlePadding(t *testing.T) {
+	for _, parameters := range []int{1_000_000, 860_000_000} {
+		for _, side := range []int{16, 32, 48, 64, 96, 128, 512} {
+			pixels := side * side
+			for n := 1; n <= 20; n++ {
+				work := 0
+				for left := n; left > 0; {
+					size := evaluationRows(parameters, pixels, left)
+					if done := min(size, left); evaluationRows(parameters, pixels, done) != size {
+						t.Fatalf("%d parameters, side %d: the size of %d rows is %d, that of the %d it begins with another", parameters, side, left, size, done)
+					}
+					if size > 1 && size*pixels > maxBatchPixels {
+						t.Errorf("%d parameters, side %d: %d rows at once", parameters, side, size)
+					}
+					left, work = left-size, work+size
+				}
+				if parameters < smallModel && side <= 32 {
+					if work >= n+smallRows {
+						t.Errorf("%d rows of a small image take the work of %d", n, work)
+					}
+				} else if work > n+1 {
+					t.Errorf("%d parameters, side %d: %d rows take the work of %d", parameters, side, n, work)
+				}
+			}
+		}
+	}
+}
+
 // TestImageToImage keeps more of the given image the fewer steps are taken.
 func TestImageToImage(t *testing.T) {
 	m := tiny(t, sd.Epsilon)

@@ -1,6 +1,7 @@
 package sample
 
 import (
+	"context"
 	"math"
 	"sync"
 
@@ -40,25 +41,28 @@ type guide struct {
 
 // denoise estimates the clean latents of x, a batch of images whose noise has deviation sigma. Each image's estimate is the sum over
 // its rows of weight × estimate, which for weights s and 1−s is guidance by s: ε = ε_negative + s·(ε_prompt − ε_negative).
-func (g *guide) denoise(x []float32, sigma float64) ([]float32, error) {
+func (g *guide) denoise(ctx context.Context, x []float32, sigma float64) ([]float32, error) {
 	size := g.shape[0] * g.shape[1] * g.shape[2]
 	sum := make([]float64, len(x))
-	rows := g.plan(sigma)
-	for len(rows) > 0 {
-		// one evaluation for rows of equal text length: longer text would change what the UNet attends to
-		same, rest := splitByLength(rows, g.rows(len(rows)))
-		out, err := g.evaluate(x, sigma, same)
-		if err != nil {
-			return nil, err
-		}
-		for i, r := range same {
-			at := r.image * size
-			for j := range size {
-				clean := clean(g.model.Config.Prediction, float64(x[at+j]), float64(out[i*size+j]), sigma)
-				sum[at+j] += float64(r.weight * clean)
+	for _, same := range byLength(g.plan(sigma)) {
+		for len(same) > 0 {
+			if err := canceled(ctx); err != nil {
+				return nil, err
 			}
+			part := same[:min(g.rows(len(same)), len(same))]
+			out, err := g.evaluate(x, sigma, part)
+			if err != nil {
+				return nil, err
+			}
+			for i, r := range part {
+				at := r.image * size
+				for j := range size {
+					clean := clean(g.model.Config.Prediction, float64(x[at+j]), float64(out[i*size+j]), sigma)
+					sum[at+j] += float64(r.weight * clean)
+				}
+			}
+			same = same[len(part):]
 		}
-		rows = rest
 	}
 	result := make([]float32, len(x))
 	for i, v := range sum {
@@ -79,38 +83,47 @@ func clean(kind sd.Prediction, x, predicted, sigma float64) float64 {
 	return x - float64(sigma*predicted)
 }
 
-// splitByLength takes up to n rows that have the first one's number of chunks.
-func splitByLength(rows []row, n int) (same, rest []row) {
+// byLength groups rows by the length of their text: a longer text would change what the UNet attends to.
+func byLength(rows []row) (groups [][]row) {
+	of := map[int]int{}
 	for _, r := range rows {
-		if r.states.chunks == rows[0].states.chunks && len(same) < n {
-			same = append(same, r)
-		} else {
-			rest = append(rest, r)
+		i, ok := of[r.states.chunks]
+		if !ok {
+			i = len(groups)
+			of[r.states.chunks], groups = i, append(groups, nil)
 		}
+		groups[i] = append(groups[i], r)
 	}
-	return same, rest
+	return groups
 }
 
 // Sizes of evaluations. There are few, so that little is compiled and an image hardly depends on what is drawn with it. Compiling a
-// small UNet takes as long as drawing a dozen images with it, so it has one size; a large one has another for a single image.
+// small UNet takes as long as drawing a dozen of its small images, so there is one size for those.
 const (
-	smallModel = 50_000_000 // parameters of the UNet
-	smallRows  = 4
-	narrowRows = 2 // one image, with and without its prompt
-	wideRows   = 8
+	smallModel  = 50_000_000 // parameters of the UNet
+	smallPixels = 32 * 32    // latent pixels of an image
+	smallRows   = 4
+	narrowRows  = 2 // one image, with and without its prompt
+	wideRows    = 8
 )
 
-// rows is the size of the evaluation that begins with n rows to do.
-func (e *engine) rows(n int) int { return evaluationRows(e.model, n) }
-
-func evaluationRows(m *sd.Model, n int) int {
+// evaluationRows is the size of the evaluation that begins with n rows to do, of images of so many latent pixels, by a UNet of so many
+// parameters. But for small images it holds at most one row of padding, and it exceeds maxBatchPixels only for a single row.
+func evaluationRows(parameters, pixels, n int) int {
 	switch {
-	case m.UNet.Size() < smallModel:
+	case parameters < smallModel && pixels <= smallPixels:
 		return smallRows
-	case n <= narrowRows:
+	case n > wideRows-narrowRows && wideRows*pixels <= maxBatchPixels:
+		return wideRows
+	case n >= narrowRows && narrowRows*pixels <= maxBatchPixels:
 		return narrowRows
 	}
-	return wideRows
+	return 1
+}
+
+// rows is the size of the evaluation of the images that begins with n rows to do.
+func (g *guide) rows(n int) int {
+	return evaluationRows(g.model.UNet.Size(), g.shape[1]*g.shape[2], n)
 }
 
 // evaluate runs the UNet for each row, all in one program; the rows it is padded with repeat the last.

@@ -1,7 +1,7 @@
 // Package sample draws images with a Stable Diffusion model: the prompt language and infotext of the web UIs, their samplers and
 // noise schedules, classifier-free guidance with negative prompts, adapters at any weight, and labelled grids over any parameter.
 // Everything is a function of its options: the same model, adapters and Options give the same image on every run. Which images
-// are drawn together makes no difference but for the rounding of evaluations of different sizes, which large models have two of.
+// are drawn together makes no difference but for the rounding of evaluations of different sizes; small images by small models have one.
 package sample
 
 import (
