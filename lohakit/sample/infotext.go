@@ -15,7 +15,7 @@ import (
 type Info struct {
 	Prompt, Negative string
 	Steps            int
-	Sampler          string
+	Sampler          string // with the schedule type; see Samplers for those that this kit has
 	CFG              float64
 	Seed             int64
 	Width, Height    int
@@ -184,13 +184,16 @@ func (i *Info) byWebUI() {
 	if told("RNG") == "" && (told("Model hash") != "" || told("Version") != "") {
 		i.Noise = "philox"
 	}
-	schedule := told("Schedule type")
-	if schedule == "Automatic" { // what each sampler's author recommends
-		schedule = "Karras"
+	if schedule := told("Schedule type"); schedule != "" {
+		i.Sampler = withSchedule(i.Sampler, schedule)
+		i.drop("Schedule type")
 	}
-	if s, err := SamplerNamed(i.Sampler + " " + schedule); schedule != "" && err == nil {
-		i.Sampler = s.Name
-		i.Rest = slices.DeleteFunc(i.Rest, func(f Field) bool { return f.Key == "Schedule type" })
+}
+
+// drop takes the key out of Rest.
+func (i *Info) drop(key string) {
+	if i.Rest = slices.DeleteFunc(i.Rest, func(f Field) bool { return f.Key == key }); len(i.Rest) == 0 {
+		i.Rest = nil
 	}
 }
 

@@ -39,8 +39,14 @@ func TestReadsNewerWebUIs(t *testing.T) {
 	for line, want := range map[string][3]string{ // sampler, noise, what is left
 		"Sampler: DPM++ 2M, Schedule type: Karras, Model hash: 1, Version: v1.10.1": {"DPM++ 2M Karras", "philox", "Model hash Version"},
 		"Sampler: DPM++ SDE, Schedule type: Automatic, Version: v1.10.1":            {"DPM++ SDE Karras", "philox", "Version"},
-		"Sampler: Euler a, Schedule type: Automatic, RNG: CPU, Version: v1.10.1":    {"Euler a", "go", "Schedule type RNG Version"},
-		"Sampler: DPM++ 2M, Schedule type: Exponential, Size: 8x8":                  {"DPM++ 2M", "go", "Schedule type"},
+		"Sampler: Euler a, Schedule type: Automatic, RNG: CPU, Version: v1.10.1":    {"Euler a", "go", "RNG Version"},
+		"Sampler: DPM++ 2M, Schedule type: Uniform, Size: 8x8":                      {"DPM++ 2M", "go", ""},
+		"Sampler: DPM++ 2M Karras, Schedule type: karras, Version: v1.6.0":          {"DPM++ 2M Karras", "philox", "Version"},
+		"Sampler: DDIM, Schedule type: Karras, Version: v1.10.1":                    {"DDIM", "philox", "Version"},
+		"Sampler: DPM++ 2M, Schedule type: Exponential, Size: 8x8":                  {"DPM++ 2M Exponential", "go", ""},
+		"Schedule type: SGM Uniform, Sampler: DPM++ 2M Karras, Size: 8x8":           {"DPM++ 2M SGM Uniform", "go", ""},
+		"Sampler: Euler, Schedule type: Karras, Size: 8x8":                          {"Euler Karras", "go", ""},
+		"Sampler: UniPC, Schedule type: Simple, Size: 8x8":                          {"UniPC Simple", "go", ""},
 		"Sampler: DPM++ 2M, Seed: 1, Size: 8x8":                                     {"DPM++ 2M", "go", ""},
 		"Sampler: DDIM, RNG: NV, Model hash: 1":                                     {"DDIM", "philox", "Model hash"},
 	} {
@@ -55,6 +61,18 @@ func TestReadsNewerWebUIs(t *testing.T) {
 		if got := [3]string{i.Sampler, i.Noise, strings.Join(rest, " ")}; got != want {
 			t.Errorf("%s reads as %q, want %q", line, got, want)
 		}
+	}
+}
+
+// A schedule type that this kit does not have is refused when its image is to be drawn again, with the names of those it has.
+func TestUnknownScheduleIsRefused(t *testing.T) {
+	i, err := ParseInfo("a cat\nSteps: 20, Sampler: DPM++ 2M, Schedule type: Align Your Steps, CFG scale: 7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = Request{Model: tiny(t, sd.Epsilon), Options: i.Options()}.Info()
+	if !fault.Is(err, fault.NotExist) || !strings.Contains(err.Error(), "Align Your Steps") || !strings.Contains(err.Error(), "DPM++ 2M Karras") {
+		t.Errorf("drawn again: %v", err)
 	}
 }
 

@@ -46,3 +46,28 @@ func SamplerNamed(name string) (Sampler, error) {
 	}
 	return Sampler{}, fault.New(fault.NotExist, "choose sampler", "Sampler", "no sampler is called %q", name).Fix("use one of %s", strings.Join(names, ", "))
 }
+
+// withSchedule names the sampler of a name with a schedule type of newer web UIs, which is a setting of its own there: "DPM++ 2M" and "Karras"
+// are "DPM++ 2M Karras". What no sampler is called is left to SamplerNamed to refuse.
+func withSchedule(name, schedule string) string {
+	s, err := SamplerNamed(name)
+	if err != nil {
+		return strings.TrimSpace(name + " " + schedule)
+	}
+	if s.Name == "DDIM" { // its timesteps are its own there, whatever the type
+		return s.Name
+	}
+	automatic := strings.EqualFold(schedule, "Automatic") // what the method's author recommends
+	if automatic {
+		schedule = "Karras"
+	}
+	method := strings.TrimSuffix(s.Name, " Karras")
+	joined := method + " " + schedule
+	switch known, err := SamplerNamed(joined); {
+	case err == nil:
+		return known.Name
+	case automatic || strings.EqualFold(schedule, "Uniform"):
+		return method
+	}
+	return joined
+}
