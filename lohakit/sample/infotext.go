@@ -38,7 +38,7 @@ func (j *job) info() Info {
 	o := j.options
 	i := Info{Prompt: o.Prompt, Negative: o.Negative, Steps: o.Steps, Sampler: o.Sampler, CFG: o.CFG, Seed: o.Seed, Width: o.Width,
 		Height: o.Height, Model: j.model.Metadata["modelspec.title"], ClipSkip: o.ClipSkip, Eta: -1, Noise: o.Noise}
-	if o.Eta != j.sampler.Eta {
+	if o.Eta != j.sampler.Eta && j.sampler.etaKey != "" {
 		i.Eta = o.Eta
 	}
 	if o.Init != nil {
@@ -75,7 +75,7 @@ func (i Info) String() string {
 	add("Model", i.Model, i.Model != "")
 	add("Denoising strength", number(i.Strength), i.Strength > 0)
 	add("Clip skip", strconv.Itoa(i.ClipSkip), i.ClipSkip > 1)
-	add("Eta", number(i.Eta), i.Eta >= 0)
+	add(i.etaKey(), number(i.Eta), i.Eta >= 0)
 	add("RNG", "NV", i.Noise == "philox")
 	add("Lora weights", joinFields(i.Adapters), len(i.Adapters) > 0)
 	add("TI hashes", joinFields(i.Embeddings), len(i.Embeddings) > 0)
@@ -188,6 +188,14 @@ func (i *Info) byWebUI() {
 		i.Sampler = withSchedule(i.Sampler, schedule)
 		i.drop("Schedule type")
 	}
+	// an image drawn in two passes may have the Eta of both samplers; the first web UIs had one key for all
+	for _, key := range []string{i.etaKey(), "Eta"} {
+		if v, err := strconv.ParseFloat(told(key), 64); err == nil && finite(v) && v >= 0 {
+			i.Eta = v
+			i.drop(key)
+			break
+		}
+	}
 }
 
 // drop takes the key out of Rest.
@@ -195,6 +203,14 @@ func (i *Info) drop(key string) {
 	if i.Rest = slices.DeleteFunc(i.Rest, func(f Field) bool { return f.Key == key }); len(i.Rest) == 0 {
 		i.Rest = nil
 	}
+}
+
+// etaKey is what web UIs call the Eta of the sampler.
+func (i Info) etaKey() string {
+	if s, err := SamplerNamed(i.Sampler); err == nil {
+		return or(s.etaKey, "Eta")
+	}
+	return "Eta"
 }
 
 // set reads one known parameter.
@@ -240,8 +256,6 @@ func (i *Info) set(key, value string) bool {
 		return float(&i.Strength)
 	case "Clip skip":
 		return integer(&i.ClipSkip)
-	case "Eta":
-		return float(&i.Eta)
 	case "RNG":
 		if value != "NV" {
 			return false

@@ -76,6 +76,48 @@ func TestUnknownScheduleIsRefused(t *testing.T) {
 	}
 }
 
+// TestEtaAsWebUIs writes and reads Eta under the web UIs' keys: DDIM's is called "Eta DDIM", and samplers that add no noise have none.
+func TestEtaAsWebUIs(t *testing.T) {
+	m := tiny(t, sd.Epsilon)
+	for _, c := range []struct {
+		sampler   string
+		eta       float64
+		line, not string
+	}{
+		{"DDIM", 0.5, ", Eta DDIM: 0.5", "Eta:"},
+		{"DDIM", 0, "Sampler: DDIM", "Eta"},
+		{"Euler a", 0.25, ", Eta: 0.25", "DDIM"},
+		{"DPM++ SDE Karras", -1, ", Eta: 0", "DDIM"},
+		{"Euler a", 1, "Sampler: Euler a", "Eta"},
+		{"Euler", 0.5, "Sampler: Euler", "Eta"},
+	} {
+		info, _, err := Request{Model: m, Options: Options{Sampler: c.sampler, Eta: c.eta}}.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := info.String()
+		if !strings.Contains(line, c.line) || strings.Contains(line, c.not) {
+			t.Errorf("%s with eta %g: %s", c.sampler, c.eta, line)
+		}
+		if back, err := ParseInfo(line); err != nil || !reflect.DeepEqual(back, info) {
+			t.Errorf("%s reads as %+v, %v", line, back, err)
+		}
+	}
+	for line, want := range map[string]float64{
+		"Sampler: DDIM, Eta DDIM: 0.16, Eta: 0.67": 0.16, "Eta: 0.67, Eta DDIM: 0.16, Sampler: Euler a": 0.67, "Sampler: DDIM, Eta: 0.3": 0.3,
+		"Sampler: Euler a, Eta DDIM: 0.5": 0, "Sampler: DDIM, Eta DDIM: -3": 0, "Sampler: DDIM, Eta DDIM: NaN": 0, "Sampler: Euler a, Eta: 0": -1,
+	} {
+		i, err := ParseInfo("a cat\nSteps: 20, CFG scale: 7, " + line)
+		if got := i.Options().Eta; err != nil || got != want {
+			t.Errorf("%s: Eta %g, %v; want %g", line, got, err, want)
+		}
+		again, err := ParseInfo(i.String())
+		if err != nil || !reflect.DeepEqual(again, i) {
+			t.Errorf("%s: written as %s", line, i)
+		}
+	}
+}
+
 // An embedding from a file is named with its hash where a prompt uses it at any step, as the web UIs write it.
 func TestEmbeddingsInInfo(t *testing.T) {
 	m := tiny(t, sd.Epsilon)

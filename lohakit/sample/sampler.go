@@ -13,21 +13,22 @@ type Sampler struct {
 	Schedule func(n int) []float64 // n+1 falling noise levels
 	Eta      float64               // default of Options.Eta
 	Path     bool                  // its noise is a Brownian path instead of independent draws
+	etaKey   string                // what an infotext calls its Eta; "" for those without noise on the way
 	variance bool                  // starts as √(σ²+1)·noise, DDIM's convention, instead of σ·noise
 }
 
 // Samplers lists the samplers in the order web UIs show them.
 func Samplers() []Sampler {
 	return []Sampler{
-		{Name: "Euler a", Steps: EulerAncestral, Schedule: Linear, Eta: 1},
+		{Name: "Euler a", Steps: EulerAncestral, Schedule: Linear, Eta: 1, etaKey: "Eta"},
 		{Name: "Euler", Steps: Euler, Schedule: Linear},
 		{Name: "LMS", Steps: LMS, Schedule: Linear},
 		{Name: "Heun", Steps: Heun, Schedule: Linear},
 		{Name: "DPM++ 2M", Steps: DPM2M, Schedule: Linear},
-		{Name: "DPM++ SDE", Steps: DPMSDE, Schedule: Linear, Eta: 1, Path: true},
+		{Name: "DPM++ SDE", Steps: DPMSDE, Schedule: Linear, Eta: 1, Path: true, etaKey: "Eta"},
 		{Name: "DPM++ 2M Karras", Steps: DPM2M, Schedule: Karras},
-		{Name: "DPM++ SDE Karras", Steps: DPMSDE, Schedule: Karras, Eta: 1, Path: true},
-		{Name: "DDIM", Steps: DDIM, Schedule: Leading, variance: true},
+		{Name: "DPM++ SDE Karras", Steps: DPMSDE, Schedule: Karras, Eta: 1, Path: true, etaKey: "Eta"},
+		{Name: "DDIM", Steps: DDIM, Schedule: Leading, etaKey: "Eta DDIM", variance: true},
 	}
 }
 
