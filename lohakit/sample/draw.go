@@ -186,18 +186,35 @@ func newJob(index int, r Request) (*job, error) {
 	return j, nil
 }
 
-// used lists the embeddings that the prompts name at some step.
+// used lists the embeddings that the prompts name at some step, in the order of their first use, as web UIs do.
 func (j *job) used() (list []sd.Embedding) {
-	steps := len(j.levels) - 1
+	if len(j.words) == 0 {
+		return nil
+	}
+	lexicon := sd.NewLexicon(j.words...)
+	unused := map[int32]sd.Embedding{} // by its first id
+	id := int32(sd.EOS + 1)
 	for _, e := range j.words {
-		word := sd.NewLexicon(e)
-		named := func(text string) bool {
-			return slices.ContainsFunc(Attention(text), func(r Run) bool { return slices.ContainsFunc(word.Encode(r.Text), word.Knows) })
-		}
+		unused[id] = e
+		id += int32(e.Vectors())
+	}
+	steps := len(j.levels) - 1
+	seen := map[string]bool{}
+	for _, p := range []*Prompt{j.prompt, j.negative} {
 		for step := 1; step <= steps; step++ {
-			if slices.ContainsFunc(append(j.prompt.At(step, steps), j.negative.At(step, steps)...), named) {
-				list = append(list, e)
-				break
+			for _, text := range p.At(step, steps) {
+				if seen[text] {
+					continue
+				}
+				seen[text] = true
+				for _, run := range Attention(text) {
+					for _, id := range lexicon.Encode(run.Text) {
+						if e, ok := unused[id]; ok {
+							list = append(list, e)
+							delete(unused, id)
+						}
+					}
+				}
 			}
 		}
 	}

@@ -53,7 +53,7 @@ func (j *job) info() Info {
 	}
 	for _, e := range j.used() {
 		if e.Hash != "" {
-			i.Embeddings = append(i.Embeddings, Field{strings.NewReplacer(":", "", ",", "").Replace(e.Name), e.Hash[:shortHash]})
+			i.Embeddings = append(i.Embeddings, Field{strings.NewReplacer(":", "", ",", "").Replace(e.Name), e.Hash[:min(shortHash, len(e.Hash))]})
 		}
 	}
 	return i

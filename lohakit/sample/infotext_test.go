@@ -138,6 +138,12 @@ func TestEmbeddingsInInfo(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(back.Embeddings, info.Embeddings) || len(back.Rest) != 0 {
 		t.Errorf("read as %v, %v", back.Embeddings, err)
 	}
+	// in the order of their use, the longest name where one begins another, whatever the form of the hash
+	r.Embeddings = []sd.Embedding{word("tilty", strings.Repeat("a", 64)), word("tilty-hat", "123"), word("rain", strings.Repeat("c", 64))}
+	r.Options = Options{Prompt: "a [rain:tilty-hat:2]", Negative: "rain"}
+	if info, _, err = r.Info(); err != nil || !reflect.DeepEqual(info.Embeddings, []Field{{"rain", "cccccccccccc"}, {"tilty-hat", "123"}}) {
+		t.Errorf("named %v, %v", info.Embeddings, err)
+	}
 	r.Embeddings[0].Rows = tensors.FromFlatDataAndDimensions(make([]float32, 768), 1, 768)
 	if _, _, err := r.Info(); !fault.Is(err, fault.Unsupported) || !strings.Contains(err.Error(), "768") {
 		t.Errorf("another width: %v", err)
