@@ -2,6 +2,7 @@ package sample
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -150,64 +151,101 @@ func Cross(a, b Axis) Axis {
 	}}
 }
 
-// Ints reads values as web UIs type them: "1, 2, 5", ranges "1-5", with a stride "1-9(+2)", or a count "1-10[5]".
+// Ints reads values as web UIs type them: "1, 2, 5", ranges "1-5", with a stride "1-9(+2)", or a count "1-10[5]", whose values are cut to whole
+// numbers. A list of more than 1,000 values is a fault of kind Invalid.
 func Ints(list string) ([]int, error) {
-	v, err := Floats(list)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]int, len(v))
-	for i := range v {
-		out[i] = int(v[i])
+	return readValues(list, func(item string) ([]int, error) {
+		if v, err := strconv.Atoi(item); err == nil {
+			return []int{v}, nil
+		}
+		values, err := valuesOf(item)
+		if err != nil {
+			return nil, err
+		}
+		out := make([]int, len(values))
+		for i, v := range values {
+			if whole := v == math.Trunc(v) || strings.HasSuffix(item, "]"); !whole || math.Abs(v) > 1<<53 {
+				return nil, fault.New(fault.Invalid, "read values", "", "%.40q is not of whole numbers up to 2⁵³", item).Fix(`write "1, 2", "1-5", "1-9(+2)" or "1-10[5]"`)
+			}
+			out[i] = int(v)
+		}
+		return out, nil
+	})
+}
+
+// Floats is Ints for numbers with a point; a range without stride or count counts by 1.
+func Floats(list string) ([]float64, error) { return readValues(list, valuesOf) }
+
+// maxValues bounds the values of one list.
+const maxValues = 1000
+
+// readValues reads the items of a list, each with a function.
+func readValues[T any](list string, read func(item string) ([]T, error)) (out []T, err error) {
+	for item := range strings.SplitSeq(list, ",") {
+		v, err := read(strings.TrimSpace(item))
+		if err != nil {
+			return nil, err
+		}
+		if out = append(out, v...); len(out) > maxValues {
+			return nil, tooMany(list)
+		}
 	}
 	return out, nil
+}
+
+func tooMany(list string) error {
+	return fault.New(fault.Invalid, "read values", "", "%.40q has more than %d values", list, maxValues).Fix(`take a larger stride, or a count: "1-10[5]"`)
 }
 
 // rangeSyntax is from-to, then (+stride) or [count].
 var rangeSyntax = regexp.MustCompile(`^([+-]?[\d.]+)\s*-\s*([+-]?[\d.]+)\s*(?:\(([+-][\d.]+)\)|\[(\d+)\])?$`)
 
-// maxValues bounds the values of one list.
-const maxValues = 1000
-
-// Floats is Ints for numbers with a point; a range without stride or count counts by 1.
-func Floats(list string) ([]float64, error) {
-	bad := func(item string) *fault.Error {
-		return fault.New(fault.Invalid, "read values", "", "%q is neither a number nor a range", item).Fix(`write "1, 2", "1-5", "1-9(+2)" or "1-10[5]"`)
+// valuesOf is the number or the range of numbers that an item stands for.
+func valuesOf(item string) ([]float64, error) {
+	bad := fault.New(fault.Invalid, "read values", "", "%.40q is neither a number nor a range", item).Fix(`write "1, 2", "1-5", "1-9(+2)" or "1-10[5]"`)
+	if v, err := strconv.ParseFloat(item, 64); err == nil && finite(v) {
+		return []float64{v}, nil
 	}
-	var out []float64
-	for _, item := range strings.Split(list, ",") {
-		item = strings.TrimSpace(item)
-		if v, err := strconv.ParseFloat(item, 64); err == nil && finite(v) {
-			out = append(out, v)
-			continue
-		}
-		m := rangeSyntax.FindStringSubmatch(item)
-		if m == nil {
-			return nil, bad(item)
-		}
-		from, err1 := strconv.ParseFloat(m[1], 64)
-		to, err2 := strconv.ParseFloat(m[2], 64)
-		stride, count := 1.0, 0
-		if from > to {
-			stride = -1
-		}
-		if m[3] != "" {
-			stride, _ = strconv.ParseFloat(m[3], 64)
-		}
-		if m[4] != "" {
-			count, _ = strconv.Atoi(m[4])
-			if count > 1 {
-				stride = (to - from) / float64(count-1)
-			}
-		} else {
-			count = int(min((to-from)/stride+1e-9, maxValues)) + 1
-		}
-		if err1 != nil || err2 != nil || stride == 0 || (to-from)/stride < 0 || count < 1 || len(out)+count > maxValues {
-			return nil, bad(item)
-		}
-		for i := range count {
-			out = append(out, from+float64(i)*stride)
-		}
+	m := rangeSyntax.FindStringSubmatch(item)
+	if m == nil {
+		return nil, bad
+	}
+	from, err1 := strconv.ParseFloat(m[1], 64)
+	to, err2 := strconv.ParseFloat(m[2], 64)
+	if err1 != nil || err2 != nil || !finite(to-from) {
+		return nil, bad
+	}
+	stride, count := 1.0, 0.0
+	switch {
+	case m[3] != "":
+		stride, _ = strconv.ParseFloat(m[3], 64)
+	case from > to:
+		stride = -1
+	}
+	if m[4] != "" {
+		count, _ = strconv.ParseFloat(m[4], 64)
+		stride = (to - from) / max(count-1, 1)
+	} else {
+		count = math.Floor((to-from)/stride+1e-9) + 1
+	}
+	switch {
+	case count > maxValues:
+		return nil, tooMany(item)
+	case !(count >= 1):
+		return nil, bad
+	}
+	out := make([]float64, int(count))
+	for i := range out {
+		out[i] = withoutRounding(from + float64(i)*stride)
 	}
 	return out, nil
+}
+
+// withoutRounding is the number of 15 digits that v is but for rounding: 0.3 for 0.30000000000000004.
+func withoutRounding(v float64) float64 {
+	if v == math.Trunc(v) {
+		return v
+	}
+	short, _ := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 15, 64), 64) // as it prints, it reads
+	return short
 }

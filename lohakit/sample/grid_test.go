@@ -4,6 +4,7 @@ import (
 	"context"
 	"image"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/gomlx/gomlx/pkg/core/tensors"
@@ -144,15 +145,47 @@ func TestRequestInfo(t *testing.T) {
 func TestValueLists(t *testing.T) {
 	for text, want := range map[string][]float64{
 		"1, 2,5": {1, 2, 5}, "1-5": {1, 2, 3, 4, 5}, "1-5(+2)": {1, 3, 5}, "1-10[4]": {1, 4, 7, 10}, "10-6(-2)": {10, 8, 6},
-		"0-1[3], 7": {0, .5, 1, 7}, "-1": {-1}, "3-1": {3, 2, 1},
+		"0-1[3], 7": {0, .5, 1, 7}, "-1": {-1}, "3-1": {3, 2, 1}, "5-5": {5}, "5-5[2]": {5, 5}, "0.1 - 0.3 (+0.1)": {.1, .2, .3}, "2-9[1]": {2},
 	} {
 		got, err := Floats(text)
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%q is %v, %v; want %v", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "a", "1-5(-1)", "1-9999999", "1-2[99999999999]", "1-2(+0)", "1..2-3"} {
+	for _, text := range []string{"", "a", "1-5(-1)", "1-2(+0)", "1..2-3", "1-2[0]", "5-5(+0)", "1-2(+1..)", "NaN", "-1e999",
+		strings.Repeat("9", 308) + "--" + strings.Repeat("9", 308) + "[3]", "1-" + strings.Repeat("9", 400)} {
 		if got, err := Floats(text); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%.40q is %v, %v; want a fault", text, got, err)
+		}
+	}
+	if v, err := Floats("0-1[50]"); err != nil || len(v) != 50 || v[49] != 1 {
+		t.Errorf("fifty values up to 1: %v, %v", v, err)
+	}
+}
+
+// A list of too many values is refused with the limit, however it says so, and before it takes memory.
+func TestLongValueLists(t *testing.T) {
+	for _, text := range []string{"1-1000000000 (+0.0001)", "1-9999999", "1-2[99999999999]", "1, 1-2[99999999999999999999]", "1-2[" + strings.Repeat("9", 400) + "]",
+		"1-" + strings.Repeat("9", 300), "1-999, 1-2", strings.Repeat("1,", 1000) + "1"} {
+		for name, read := range map[string]func() (int, error){
+			"Floats": func() (int, error) { v, err := Floats(text); return len(v), err },
+			"Ints":   func() (int, error) { v, err := Ints(text); return len(v), err },
+		} {
+			if n, err := read(); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "more than 1000 values") || len(err.Error()) > 500 {
+				t.Errorf("%s of %.40q gives %d values, %.200v", name, text, n, err)
+			}
+		}
+	}
+}
+
+func TestWholeValues(t *testing.T) {
+	for text, want := range map[string][]int{"9007199254740993, -1": {9007199254740993, -1}, "1-10[5]": {1, 3, 5, 7, 10}, "3-1": {3, 2, 1}, "7.0": {7}} {
+		if got, err := Ints(text); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q is %v, %v; want %v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"1.5", "99999999999999999999", "1e300", "1-3(+0.5)"} {
+		if got, err := Ints(text); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%q is %v, %v; want a fault", text, got, err)
 		}
 	}
