@@ -23,23 +23,23 @@ const attentionStep = 1.1
 var closing = regexp.MustCompile(`^:\s*([+-]?[.\d]+)\s*\)`)
 
 // Attention divides the text of one step into runs: (a) weighs 1.1, (a:1.3) weighs 1.3, [a] weighs 1/1.1, nested weights multiply, a
-// backslash takes the next character as it is, and a bracket left open holds to the end. Neighbours of equal weight are one run.
-// There is always at least one.
+// backslash takes the next character as it is, and a bracket left open holds to the end; brackets inside 64 others weigh nothing. Neighbours
+// of equal weight are one run. There is always at least one.
 func Attention(text string) []Run {
 	var runs []Run
 	var round, square []int // where the open brackets began
-	scale := func(from int, by float64) {
+	add := func(s string) { runs = append(runs, Run{Text: s, Weight: 1}) }
+	// end closes the last of the open brackets
+	end := func(open *[]int, by float64) {
+		from := (*open)[len(*open)-1]
+		if *open = (*open)[:len(*open)-1]; len(*open) >= maxNesting {
+			return
+		}
 		for i := from; i < len(runs); i++ {
 			if !runs[i].Break {
 				runs[i].Weight *= by
 			}
 		}
-	}
-	add := func(s string) { runs = append(runs, Run{Text: s, Weight: 1}) }
-	pop := func(stack *[]int) int {
-		at := (*stack)[len(*stack)-1]
-		*stack = (*stack)[:len(*stack)-1]
-		return at
 	}
 	for i := 0; i < len(text); {
 		switch c := text[i]; {
@@ -57,25 +57,25 @@ func Attention(text string) []Run {
 		case c == ':' && len(round) > 0:
 			if m := closing.FindStringSubmatch(text[i:]); m != nil {
 				if v, err := strconv.ParseFloat(m[1], 64); err == nil && !math.IsInf(v, 0) {
-					scale(pop(&round), v)
+					end(&round, v)
 					i += len(m[0])
 					continue
 				}
 			}
 			add(":")
 		case c == ')' && len(round) > 0:
-			scale(pop(&round), attentionStep)
+			end(&round, attentionStep)
 		case c == ']' && len(square) > 0:
-			scale(pop(&square), 1/attentionStep)
+			end(&square, 1/attentionStep)
 		case strings.IndexByte(`():[]`, c) >= 0:
 			add(text[i : i+1])
 		default:
-			end := strings.IndexAny(text[i:], `\()[]:`)
-			if end < 0 {
-				end = len(text) - i
+			size := strings.IndexAny(text[i:], `\()[]:`)
+			if size < 0 {
+				size = len(text) - i
 			}
-			for j, piece := range (source{text: text[i : i+end]}).splitWord("BREAK") {
-				s := piece.text
+			for j, at := range splitWord(text[i:i+size], "BREAK") {
+				s := text[i+at[0] : i+at[1]]
 				if j > 0 {
 					last := &runs[len(runs)-1]
 					last.Text = strings.TrimRightFunc(last.Text, unicode.IsSpace)
@@ -84,16 +84,16 @@ func Attention(text string) []Run {
 				}
 				add(s)
 			}
-			i += end
+			i += size
 			continue
 		}
 		i++
 	}
-	for _, from := range round {
-		scale(from, attentionStep)
+	for len(round) > 0 {
+		end(&round, attentionStep)
 	}
-	for _, from := range square {
-		scale(from, 1/attentionStep)
+	for len(square) > 0 {
+		end(&square, 1/attentionStep)
 	}
 	return meltRuns(runs)
 }
@@ -103,13 +103,16 @@ func meltRuns(runs []Run) []Run {
 	if len(runs) == 0 {
 		return []Run{{Weight: 1}}
 	}
-	out := runs[:1]
-	for _, r := range runs[1:] {
-		if last := &out[len(out)-1]; !r.Break && !last.Break && r.Weight == last.Weight {
-			last.Text += r.Text
-		} else {
-			out = append(out, r)
+	out := runs[:0]
+	for i := 0; i < len(runs); {
+		r := runs[i]
+		var text strings.Builder
+		text.WriteString(r.Text)
+		for i++; i < len(runs) && !r.Break && !runs[i].Break && runs[i].Weight == r.Weight; i++ {
+			text.WriteString(runs[i].Text)
 		}
+		r.Text = text.String()
+		out = append(out, r)
 	}
 	return out
 }

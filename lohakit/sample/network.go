@@ -2,7 +2,6 @@ package sample
 
 import (
 	"fmt"
-	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -30,51 +29,62 @@ var networkSyntax = regexp.MustCompile(`<(\w+):([^>]+)>`)
 // maxNetworks bounds the adapters of one prompt; more are text.
 const maxNetworks = 256
 
-// stripNetworks takes every network out of s.
+// stripNetworks takes every network out of s, also those that form where others were.
 func stripNetworks(s source) (rest source, found []Network, slips []Warning) {
 	for len(found) < maxNetworks {
-		m := networkSyntax.FindStringSubmatchIndex(s.text)
-		if m == nil {
+		matches := networkSyntax.FindAllStringSubmatchIndex(s.text, maxNetworks-len(found))
+		if matches == nil {
 			break
 		}
-		n := Network{Kind: s.text[m[2]:m[3]], Text: 1, UNet: 1}
-		place := s.origin(m[0])
-		args := strings.Split(s.text[m[4]:m[5]], ":")
-		n.Name = args[0]
-		weight := func(what, text string) (float64, bool) {
-			v, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
-			if err != nil || math.IsInf(v, 0) || math.IsNaN(v) {
-				slips = append(slips, Warning{place, fmt.Sprintf("the %s weight %q of %s is not a number: 1 is used", what, text, n.Name)})
-				return 1, false
-			}
-			return v, true
-		}
-		unet := false
-		for i, arg := range args[1:] {
-			name, value, named := strings.Cut(arg, "=")
-			switch {
-			case named && name == "te":
-				n.Text, _ = weight("text encoder", value)
-			case named && name == "unet":
-				n.UNet, unet = weight("UNet", value)
-			case !named && i == 0:
-				n.Text, _ = weight("text encoder", arg)
-			case !named && i == 1:
-				n.UNet, unet = weight("UNet", arg)
-			default:
-				n.Rest = append(n.Rest, arg)
+		var taken [][2]int
+		for _, m := range matches {
+			n, slip := networkOf(s.text[m[2]:m[3]], s.text[m[4]:m[5]])
+			found, taken = append(found, n), append(taken, [2]int{m[0], m[1]})
+			for _, message := range slip {
+				slips = append(slips, Warning{s.origin(m[0]), message})
 			}
 		}
-		if !unet {
-			n.UNet = n.Text
-		}
-		if n.Kind != "lora" && n.Kind != "lyco" {
-			slips = append(slips, Warning{place, fmt.Sprintf("%q is not a kind of network this kit knows: left out", n.Kind)})
-		}
-		found = append(found, n)
-		s = s.without(m[0], m[1])
+		s = s.without(taken)
 	}
 	return s, found, slips
+}
+
+// networkOf reads a network of a kind from its arguments, separated by colons, and says what is wrong with them.
+func networkOf(kind, arguments string) (n Network, slips []string) {
+	n = Network{Kind: kind, Text: 1, UNet: 1}
+	args := strings.Split(arguments, ":")
+	n.Name = args[0]
+	weight := func(what, text string) float64 {
+		v, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+		if err != nil || !finite(v) {
+			slips = append(slips, fmt.Sprintf("the %s weight %q of %s is not a number: 1 is used", what, text, n.Name))
+			return 1
+		}
+		return v
+	}
+	unet := false
+	for i, arg := range args[1:] {
+		name, value, named := strings.Cut(arg, "=")
+		switch {
+		case named && name == "te":
+			n.Text = weight("text encoder", value)
+		case named && name == "unet":
+			n.UNet, unet = weight("UNet", value), true
+		case !named && i == 0:
+			n.Text = weight("text encoder", arg)
+		case !named && i == 1:
+			n.UNet, unet = weight("UNet", arg), true
+		default:
+			n.Rest = append(n.Rest, arg)
+		}
+	}
+	if !unet {
+		n.UNet = n.Text
+	}
+	if kind != "lora" && kind != "lyco" {
+		slips = append(slips, fmt.Sprintf("%q is not a kind of network this kit knows: left out", kind))
+	}
+	return n, slips
 }
 
 func sortWarnings(w []Warning) {

@@ -2,6 +2,7 @@ package sample
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -41,41 +42,68 @@ type planner struct {
 }
 
 type outcome struct {
-	n   node
-	end int // 0: not a bracket expression
+	n   node // nil: the same text at every step
+	end int  // 0: not a bracket expression
 }
+
+// syntax is the characters that mean something in a part; all others stand for themselves.
+const syntax = `()[]:|\`
 
 // parsePlan divides a part into nodes. A bar outside brackets, or a backslash at the very end, makes all of it text, as in the web UIs.
 func parsePlan(src source) ([]node, []Warning) {
 	p := &planner{src: src, done: map[int]outcome{}}
 	text := src.text
 	var out []node
+	from := 0 // of the text since the last node
 	for i := 0; i < len(text); {
-		switch c := text[i]; {
-		case c == '|':
+		switch c := text[i]; c {
+		case '|':
 			p.slip(i, "a | outside [ ] makes the whole prompt plain text: write \\| for a bar, or [this|that]")
 			return []node{literal(text)}, p.slips
-		case c == '\\':
+		case '\\':
 			if i+1 == len(text) {
 				p.slip(i, "a \\ at the end escapes nothing and makes the whole prompt plain text: write \\\\")
 				return []node{literal(text)}, p.slips
 			}
-			_, n := utf8.DecodeRuneInString(text[i+1:])
-			out = join(out, literal(text[i:i+1+n]))
-			i += 1 + n
-		case c == '[' || c == '(':
-			if o := p.bracket(i, 0); o.end > 0 {
-				out = join(out, o.n)
+			i += escaped(text[i:])
+		case '[', '(':
+			o := p.bracket(i, 0)
+			switch {
+			case o.end == 0:
+				i++
+			case o.n == nil:
 				i = o.end
-				continue
+			default:
+				out = append(withText(out, text[from:i]), o.n)
+				i, from = o.end, o.end
 			}
-			fallthrough
 		default:
-			out = join(out, literal(text[i:i+1]))
-			i++
+			i += plain(text[i:])
 		}
 	}
-	return out, p.slips
+	return withText(out, text[from:]), p.slips
+}
+
+// escaped is the length of a backslash and the character after it.
+func escaped(text string) int {
+	_, n := utf8.DecodeRuneInString(text[1:])
+	return 1 + n
+}
+
+// plain is the length of the first character and what follows it without syntax.
+func plain(text string) int {
+	if n := strings.IndexAny(text[1:], syntax); n >= 0 {
+		return 1 + n
+	}
+	return len(text)
+}
+
+// withText appends a literal, unless it is empty.
+func withText(out []node, text string) []node {
+	if text == "" {
+		return out
+	}
+	return append(out, literal(text))
 }
 
 func (p *planner) slip(at int, message string) {
@@ -106,7 +134,7 @@ func (p *planner) round(i, depth int) outcome {
 	if at < len(text) && text[at] == ':' {
 		var second []node
 		second, at = p.sequence(at+1, depth)
-		inner = append(join(inner, literal(":")), second...)
+		inner = append(append(inner, literal(":")), second...)
 	}
 	if at >= len(text) || text[at] != ')' {
 		return outcome{}
@@ -153,54 +181,38 @@ func (p *planner) square(i, depth int) outcome {
 func (p *planner) sequence(i, depth int) ([]node, int) {
 	text := p.src.text
 	var out []node
+	from := i // of the text since the last node
 	for i < len(text) {
 		switch c := text[i]; c {
 		case ')', ']', ':', '|':
-			return out, i
+			return withText(out, text[from:i]), i
 		case '(', '[':
 			o := p.bracket(i, depth+1)
 			if o.end == 0 {
 				return nil, len(text)
 			}
-			out = join(out, o.n)
+			if o.n != nil {
+				out, from = append(withText(out, text[from:i]), o.n), o.end
+			}
 			i = o.end
 		case '\\':
 			if i+1 == len(text) {
 				return nil, len(text)
 			}
-			_, n := utf8.DecodeRuneInString(text[i+1:])
-			out = join(out, literal(text[i:i+1+n]))
-			i += 1 + n
+			i += escaped(text[i:])
 		default:
-			out = join(out, literal(text[i:i+1]))
-			i++
+			i += plain(text[i:])
 		}
 	}
 	return nil, len(text)
 }
 
-// enclose is literal again where nothing inside depends on the step.
+// enclose is nil where nothing inside depends on the step.
 func enclose(open, close string, inner []node) node {
-	switch len(inner) {
-	case 0:
-		return literal(open + close)
-	case 1:
-		if l, ok := inner[0].(literal); ok {
-			return literal(open) + l + literal(close)
-		}
+	if !slices.ContainsFunc(inner, func(n node) bool { _, text := n.(literal); return !text }) {
+		return nil
 	}
 	return enclosed{open, close, inner}
-}
-
-// join appends n, melting literals together.
-func join(out []node, n node) []node {
-	if l, ok := n.(literal); ok && len(out) > 0 {
-		if before, ok := out[len(out)-1].(literal); ok {
-			out[len(out)-1] = before + l
-			return out
-		}
-	}
-	return append(out, n)
 }
 
 // switchStep is the last step of before: share of the steps if when has a point, else a step.

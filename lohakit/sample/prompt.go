@@ -34,11 +34,12 @@ type Warning struct {
 // Where shows the text around the slip on one line, and a caret below it.
 func (w Warning) Where(text string) string {
 	at := min(max(w.At, 0), len(text))
-	start := max(strings.LastIndexByte(text[:at], '\n')+1, at-40)
+	start := max(at-40, 0)
+	start += strings.LastIndexByte(text[start:at], '\n') + 1
 	for start < at && !utf8.RuneStart(text[start]) {
 		start++
 	}
-	line := text[start:]
+	line := text[start:min(start+81, len(text))]
 	if end := strings.IndexByte(line, '\n'); end >= 0 {
 		line = line[:end]
 	}
@@ -65,7 +66,7 @@ func parse(text string, positive bool) *Prompt {
 		p.Warnings = append(p.Warnings, Warning{maxPrompt, "the prompt is longer than 65,536 bytes: the rest is left out"})
 		text = strings.ToValidUTF8(text[:maxPrompt], "")
 	}
-	src := stripComments(source{text: text})
+	src := stripComments(newSource(text))
 	if positive {
 		var slips []Warning
 		src, p.Networks, slips = stripNetworks(src)
@@ -74,7 +75,10 @@ func parse(text string, positive bool) *Prompt {
 	}
 	pieces := []source{src}
 	if positive {
-		pieces = src.splitWord("AND")
+		pieces = nil
+		for _, at := range splitWord(src.text, "AND") {
+			pieces = append(pieces, src.slice(at[0], at[1]))
+		}
 	}
 	for _, piece := range pieces {
 		part := Part{Weight: 1}
@@ -141,55 +145,33 @@ func firstLiteral(plan []node) (string, bool) {
 // source is text of which parts were cut out, remembering where each byte was in the prompt as typed.
 type source struct {
 	text string
-	cuts []cut // in order
-	base int   // offset of the first byte, before cuts
+	at   []int // of each byte, and of the end
 }
 
-// cut says that from byte at on, bytes are n further on in the original.
-type cut struct{ at, n int }
-
-func (s source) origin(i int) int {
-	o := s.base + i
-	for _, c := range s.cuts {
-		if i >= c.at {
-			o += c.n
-		}
+func newSource(text string) source {
+	s := source{text, make([]int, len(text)+1)}
+	for i := range s.at {
+		s.at[i] = i
 	}
-	return o
+	return s
 }
 
-func (s source) slice(from, to int) source {
-	out := source{text: s.text[from:to], base: s.origin(from)}
-	for _, c := range s.cuts {
-		if c.at > from && c.at < to {
-			out.cuts = append(out.cuts, cut{c.at - from, c.n})
-		}
-	}
-	return out
-}
+func (s source) origin(i int) int { return s.at[i] }
 
-// without returns s less the bytes from … to.
-func (s source) without(from, to int) source {
-	out := source{text: s.text[:from] + s.text[to:], base: s.base}
-	added := false
-	gap := to - from
-	for _, c := range s.cuts {
-		switch {
-		case c.at <= from:
-			out.cuts = append(out.cuts, c)
-		case c.at <= to:
-			gap += c.n
-		default:
-			if !added {
-				out.cuts, added = append(out.cuts, cut{from, gap}), true
-			}
-			out.cuts = append(out.cuts, cut{c.at - (to - from), c.n})
-		}
+func (s source) slice(from, to int) source { return source{s.text[from:to], s.at[from : to+1]} }
+
+// without returns s less the given parts, each from … to, in order.
+func (s source) without(parts [][2]int) source {
+	var text strings.Builder
+	var at []int
+	from := 0
+	for _, p := range parts {
+		text.WriteString(s.text[from:p[0]])
+		at = append(at, s.at[from:p[0]]...)
+		from = p[1]
 	}
-	if !added {
-		out.cuts = append(out.cuts, cut{from, gap})
-	}
-	return out
+	text.WriteString(s.text[from:])
+	return source{text.String(), append(at, s.at[from:]...)}
 }
 
 func (s source) trim() source {
@@ -198,23 +180,24 @@ func (s source) trim() source {
 	return s.slice(min(from, to), to)
 }
 
-// splitWord splits at every word that stands alone: not inside a longer run of letters, digits and underscores.
-func (s source) splitWord(word string) []source {
-	var out []source
+// splitWord is the parts of the text, each from … to, between the places where the word stands alone: not inside a longer run of letters,
+// digits and underscores. There is at least one.
+func splitWord(text, word string) [][2]int {
+	var out [][2]int
 	start := 0
-	for i := 0; i+len(word) <= len(s.text); {
-		at := strings.Index(s.text[i:], word)
+	for i := 0; i+len(word) <= len(text); {
+		at := strings.Index(text[i:], word)
 		if at < 0 {
 			break
 		}
 		at += i
 		i = at + len(word)
-		if standsAlone(s.text, at, i) {
-			out = append(out, s.slice(start, at))
+		if standsAlone(text, at, i) {
+			out = append(out, [2]int{start, at})
 			start = i
 		}
 	}
-	return append(out, s.slice(start, len(s.text)))
+	return append(out, [2]int{start, len(text)})
 }
 
 func standsAlone(text string, from, to int) bool {
@@ -229,18 +212,16 @@ func wordRune(r rune) bool {
 
 // stripComments takes out the lines that begin with #.
 func stripComments(s source) source {
+	var comments [][2]int
 	for i := 0; i < len(s.text); {
-		end := strings.IndexByte(s.text[i:], '\n')
-		if end < 0 {
-			end = len(s.text)
-		} else {
-			end += i + 1
+		end := len(s.text)
+		if n := strings.IndexByte(s.text[i:], '\n'); n >= 0 {
+			end = i + n + 1
 		}
 		if s.text[i] == '#' {
-			s = s.without(i, end)
-		} else {
-			i = end
+			comments = append(comments, [2]int{i, end})
 		}
+		i = end
 	}
-	return s
+	return s.without(comments)
 }

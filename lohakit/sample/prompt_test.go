@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -89,6 +90,9 @@ func TestNetworks(t *testing.T) {
 	if got := p.At(1, 1); !reflect.DeepEqual(got, []string{"girl ,  sky", "rain"}) || p.Parts[1].Weight != .7 {
 		t.Errorf("parts %q, weights %v", got, p.Parts)
 	}
+	if n := ParsePrompt("<lora:x:0.5:heavy>"); len(n.Warnings) != 1 || n.Networks[0].UNet != 1 || !strings.Contains(n.Warnings[0].Message, "1 is used") {
+		t.Errorf("a weight that is no number is read as %v, with %v", n.Networks, n.Warnings)
+	}
 	if n := ParseNegative("bad <lora:x:1> AND worse"); len(n.Parts) != 1 || len(n.Networks) != 0 {
 		t.Errorf("the negative prompt has %d parts and networks %v", len(n.Parts), n.Networks)
 	}
@@ -118,6 +122,43 @@ func TestWarningsPoint(t *testing.T) {
 		if w := ParsePrompt(fine).Warnings; len(w) > 0 {
 			t.Errorf("%q warns %v", fine, w)
 		}
+	}
+}
+
+// TestPastedTextTakesLinearMemory parses long texts of one repeated piece of syntax. What copies the text for each piece takes thousands of
+// times its length.
+func TestPastedTextTakesLinearMemory(t *testing.T) {
+	const size, most = 16_000, 2_000 // bytes, and bytes of memory for each
+	for _, piece := range []string{"a ", ":", ")", `\(`, `\a`, "(", "[a", "(]", "#\n", "#\n)\n", "<lora:x:1>", "<lo<lora:x>", "<a:", " AND ", " BREAK ", "[a:b:3]",
+		"[a|b]", "[a:b]", "(a:1.1)", ":1", "日(é"} {
+		text := strings.Repeat(piece, size/len(piece))
+		for _, text := range []string{text, "[" + text + "|]", strings.Repeat("(", size/4) + text[:size/2/len(piece)*len(piece)] + strings.Repeat(")", size/4)} {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			p := ParsePrompt(text)
+			for _, w := range p.Warnings {
+				w.Where(text)
+			}
+			for _, part := range p.At(1, 1) {
+				Attention(part)
+			}
+			runtime.ReadMemStats(&after)
+			if got := (after.TotalAlloc - before.TotalAlloc) / size; got > most {
+				t.Errorf("%.10q… takes %d bytes of memory for each byte", text, got)
+			}
+		}
+	}
+}
+
+// Brackets within 64 others weigh nothing, open or closed.
+func TestAttentionHasABottom(t *testing.T) {
+	for _, text := range []string{strings.Repeat("(", 500) + "a" + strings.Repeat(")", 500), strings.Repeat("(", 500) + "a"} {
+		if got, want := Attention(text)[0], math.Pow(1.1, maxNesting); got.Text != "a" || math.Abs(got.Weight/want-1) > 1e-9 {
+			t.Errorf("%.10q… gives %v, want the weight %g", text, got, want)
+		}
+	}
+	if runs := Attention(strings.Repeat("[", 64) + "(a)"); len(runs) != 1 || math.Abs(runs[0].Weight*math.Pow(1.1, 63)-1) > 1e-9 {
+		t.Errorf("round brackets in square ones give %v", runs)
 	}
 }
 
