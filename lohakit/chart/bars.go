@@ -23,8 +23,8 @@ func Bars(l Look, labels []string, series ...Series) (image.Image, error) {
 	if len(labels) == 0 || len(series) == 0 {
 		return nil, l.empty()
 	}
-	if l.LogX || l.LogY {
-		return nil, fault.New(fault.Invalid, "draw chart", l.Title, "bars on a logarithmic axis have no foot").Fix("use Line, or a linear axis")
+	if err := l.linear("bars have no foot"); err != nil {
+		return nil, err
 	}
 	p := l.plot()
 	g := grid()
@@ -63,6 +63,14 @@ func Bars(l Look, labels []string, series ...Series) (image.Image, error) {
 	widen(&p.Y, false)
 	p.Y.Max += 0.05 * (p.Y.Max - p.Y.Min)
 	return l.render(p)
+}
+
+// linear is a fault if the look has a logarithmic axis, where something about the chart is so.
+func (l Look) linear(so string) error {
+	if l.LogX || l.LogY {
+		return fault.New(fault.Invalid, "draw chart", l.Title, "on a logarithmic axis %s", so).Fix("use Line, or a linear axis")
+	}
+	return nil
 }
 
 // crowded reports whether labels of that font size are too wide to stand side by side; letters are half as wide as they are high.

@@ -183,7 +183,13 @@ func TestWrongInput(t *testing.T) {
 		"tree, twice": func() (image.Image, error) {
 			return Tree(Look{}, []string{"a", "b", "c"}, []Join{{0, 1, 1}, {0, 2, 2}})
 		},
-		"bars of nothing": func() (image.Image, error) { return Bars(Look{}, nil) },
+		"histogram, log x": func() (image.Image, error) { return Histogram(Look{LogX: true}, 0, 1, []int{1}) },
+		"histogram, log y": func() (image.Image, error) { return Histogram(Look{LogY: true}, 0, 1, []int{0, 1}) },
+		"tree, log x":      func() (image.Image, error) { return Tree(Look{LogX: true}, []string{"a", "b"}, []Join{{0, 1, 1}}) },
+		"tree, log y":      func() (image.Image, error) { return Tree(Look{LogY: true}, []string{"a", "b"}, []Join{{0, 1, 1}}) },
+		"tree, NaN":        func() (image.Image, error) { return Tree(Look{}, []string{"a", "b"}, []Join{{0, 1, nan}}) },
+		"tree, infinite":   func() (image.Image, error) { return Tree(Look{}, []string{"a", "b"}, []Join{{0, 1, math.Inf(1)}}) },
+		"bars of nothing":  func() (image.Image, error) { return Bars(Look{}, nil) },
 	} {
 		if img, err := draw(); img != nil || !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: picture %v, error %v; want a fault of kind Invalid", name, img != nil, err)

@@ -13,6 +13,9 @@ func Histogram(l Look, lo, hi float64, counts []int) (image.Image, error) {
 	if len(counts) == 0 || !finite(lo) || !finite(hi) || hi < lo {
 		return nil, l.empty()
 	}
+	if err := l.linear("bins have no foot"); err != nil {
+		return nil, err
+	}
 	if hi == lo {
 		lo, hi = lo-0.5, hi+0.5
 	}

@@ -26,6 +26,9 @@ func Tree(l Look, leaves []string, joins []Join) (image.Image, error) {
 	if n < 2 || len(joins) != n-1 {
 		return nil, fault.New(fault.Invalid, "draw tree", l.Title, "%d joins for %d leaves", len(joins), n).Fix("give one join fewer than leaves, of at least two")
 	}
+	if err := l.linear("leaves have no place"); err != nil {
+		return nil, err
+	}
 	row, used := 0, make([]bool, 2*n-1)
 	for i, j := range joins {
 		for _, k := range []int{j.A, j.B} {
@@ -34,6 +37,9 @@ func Tree(l Look, leaves []string, joins []Join) (image.Image, error) {
 					Fix("join each group once, after it was made")
 			}
 			used[k] = true
+		}
+		if !finite(j.Height) {
+			return nil, fault.New(fault.Invalid, "draw tree", l.Title, "join %d is at %g", i, j.Height).Fix("give every join a height that is a number")
 		}
 	}
 	p := l.plot()
