@@ -6,6 +6,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
@@ -30,7 +31,7 @@ func Bars(l Look, labels []string, series ...Series) (image.Image, error) {
 	g := grid()
 	g.Vertical.Width = 0
 	p.Add(g)
-	room := pixels(w-90) / vg.Length(len(labels))
+	room := pixels(max(w-90, w/4)) / vg.Length(len(labels))
 	each := room * 0.8 / vg.Length(len(series))
 	for i, s := range series {
 		if len(s.Y) != len(labels) {
@@ -55,6 +56,7 @@ func Bars(l Look, labels []string, series ...Series) (image.Image, error) {
 		}
 	}
 	p.NominalX(labels...)
+	p.X.Tick.Marker = plot.ConstantTicks(thinLabels(labels, len(labels), w/12, false))
 	if style := &p.X.Tick.Label; crowded(labels, style.Font.Size, room) {
 		style.Rotation, style.XAlign, style.YAlign = math.Pi/4, text.XRight, text.YTop
 	}

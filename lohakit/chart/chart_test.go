@@ -1,15 +1,19 @@
 package chart
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"image"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"gonum.org/v1/plot/cmpimg"
+	"gonum.org/v1/plot/plotter"
 
 	"github.com/lohakit/notebook/lohakit/fault"
 )
@@ -195,6 +199,67 @@ func TestWrongInput(t *testing.T) {
 			t.Errorf("%s: picture %v, error %v; want a fault of kind Invalid", name, img != nil, err)
 		} else if f := (*fault.Error)(nil); errors.As(err, &f) && f.Hint == "" {
 			t.Errorf("%s: %v names no remedy", name, err)
+		}
+	}
+}
+
+// TestSmallest draws every kind of chart at the smallest size, with text that leaves no room for data.
+func TestSmallest(t *testing.T) {
+	long := strings.Repeat("long\n", 40)
+	l := Look{Width: 64, Height: 64, Title: long, X: long, Y: long}
+	for name, draw := range map[string]func() (image.Image, error){
+		"line": func() (image.Image, error) { return Line(l, Series{Name: long, Y: []float64{1, 2}}) },
+		"bars": func() (image.Image, error) {
+			return Bars(l, []string{long, "b"}, Series{Name: long, Y: []float64{1, 2}})
+		},
+		"heat":      func() (image.Image, error) { return Heat(l, []string{long}, []string{long}, [][]float64{{1}}) },
+		"histogram": func() (image.Image, error) { return Histogram(l, 0, 1, []int{1, 2}) },
+		"curve":     func() (image.Image, error) { return Curve(l, []string{long, "b"}, []float64{1, 2}, []float64{1, 2}) },
+		"tree":      func() (image.Image, error) { return Tree(l, []string{long, "b"}, []Join{{0, 1, 1}}) },
+	} {
+		if img, err := draw(); err != nil || img.Bounds().Dx() != 64 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestVeryManyPoints draws more than can be drawn as they are: a line through the extremes, bars and dots without a label each.
+func TestVeryManyPoints(t *testing.T) {
+	const n = 30_000
+	x, y, labels := make([]float64, n), make([]float64, n), make([]string, n)
+	points := make(plotter.XYs, n)
+	for i := range n {
+		x[i], y[i], labels[i] = float64(i), math.Sin(float64(i*i)), "label"
+		points[i] = plotter.XY{X: x[i], Y: y[i]}
+	}
+	points[12_345].Y, points[n-1].Y = -7, 5
+	line := thinned(points)
+	if len(line) > 12_000 || line[0] != points[0] || line[len(line)-1] != points[n-1] || !slices.Contains(line, points[12_345]) {
+		t.Errorf("%d points, from %v to %v", len(line), line[0], line[len(line)-1])
+	}
+	if !slices.IsSortedFunc(line, func(a, b plotter.XY) int { return cmp.Compare(a.X, b.X) }) {
+		t.Error("the points are out of order")
+	}
+	var joined plotter.XYs
+	for i, piece := range pieces(line) {
+		if i > 0 { // the corner between two pieces needs a stretch in both
+			if !slices.Equal(joined[len(joined)-2:], piece[:2]) {
+				t.Fatalf("piece %d begins with %v after %v", i, piece[:2], joined[len(joined)-2:])
+			}
+			piece = piece[2:]
+		}
+		joined = append(joined, piece...)
+	}
+	if !slices.Equal(joined, line) {
+		t.Error("the pieces together are not the line")
+	}
+	for name, draw := range map[string]func() (image.Image, error){
+		"line":  func() (image.Image, error) { return Line(Look{}, Series{Y: y}) },
+		"bars":  func() (image.Image, error) { return Bars(Look{}, labels[:5000], Series{Y: y[:5000]}) },
+		"curve": func() (image.Image, error) { return Curve(Look{}, labels[:5000], x[:5000], x[:5000]) },
+	} {
+		if _, err := draw(); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

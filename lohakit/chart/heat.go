@@ -65,8 +65,8 @@ func Heat(l Look, rows, cols []string, z [][]float64) (image.Image, error) {
 	p := l.plot()
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = -0.5, float64(len(z[0]))-0.5, -0.5, float64(len(z))-0.5
 	w, h, _ := l.size()
-	p.X.Tick.Marker = plot.ConstantTicks(labels(cols, len(z[0]), w/60, false))
-	p.Y.Tick.Marker = plot.ConstantTicks(labels(rows, len(z), h/14, true))
+	p.X.Tick.Marker = plot.ConstantTicks(thinLabels(cols, len(z[0]), w/60, false))
+	p.Y.Tick.Marker = plot.ConstantTicks(thinLabels(rows, len(z), h/14, true))
 	p.X.Tick.Length, p.Y.Tick.Length = 0, 0
 	data := p.draw(draw.Crop(c, 6, -64, 6, -6))
 	fillCells(img.Image(), data.Rectangle, z, pal, lo, hi)
@@ -98,8 +98,8 @@ func roundTo(v, span float64) float64 {
 	return math.Round(v/unit) * unit
 }
 
-// labels places at most room of the n names, evenly thinned; reversed counts from the top.
-func labels(names []string, n, room int, reversed bool) []plot.Tick {
+// thinLabels places at most room of the n names, evenly thinned; reversed counts from the top.
+func thinLabels(names []string, n, room int, reversed bool) []plot.Tick {
 	if names == nil {
 		return nil
 	}

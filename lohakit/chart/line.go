@@ -4,6 +4,7 @@ import (
 	"image"
 	"image/color"
 	"math"
+	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -140,12 +141,14 @@ func (l Look) add(p *figure, s Series, c color.Color, width float64) (int, error
 			dot.GlyphStyle = draw.GlyphStyle{Color: c, Radius: 2.5, Shape: draw.CircleGlyph{}}
 			p.Add(dot)
 		} else {
-			line, err := plotter.NewLine(run)
-			if err != nil {
-				return fault.New(fault.Other, "draw chart", l.Title, "%w", err)
+			for _, piece := range pieces(thinned(run)) {
+				line, err := plotter.NewLine(piece)
+				if err != nil {
+					return fault.New(fault.Other, "draw chart", l.Title, "%w", err)
+				}
+				line.Color, line.Width = c, vg.Points(width)
+				p.Add(line)
 			}
-			line.Color, line.Width = c, vg.Points(width)
-			p.Add(line)
 			stroke = true
 		}
 		drawn += len(run)
@@ -172,6 +175,44 @@ func (l Look) add(p *figure, s Series, c color.Color, width float64) (int, error
 		p.keys = append(p.keys, key{s.Name, c, !stroke})
 	}
 	return drawn, nil
+}
+
+// maxLine is how many points of a line are drawn as they are.
+const maxLine = 10_000
+
+// thinned is the line through the extremes of groups of neighbours, far smaller than a pixel, if it has very many points.
+func thinned(points plotter.XYs) plotter.XYs {
+	if len(points) <= maxLine {
+		return points
+	}
+	var out plotter.XYs
+	for group := range slices.Chunk(points, len(points)*6/maxLine+1) {
+		keep := []int{0, len(group) - 1, 0, 0, 0, 0}
+		for i, p := range group {
+			for k, less := range []bool{p.X < group[keep[2]].X, p.X > group[keep[3]].X, p.Y < group[keep[4]].Y, p.Y > group[keep[5]].Y} {
+				if less {
+					keep[2+k] = i
+				}
+			}
+		}
+		slices.Sort(keep)
+		for _, i := range slices.Compact(keep) {
+			out = append(out, group[i])
+		}
+	}
+	return out
+}
+
+// onePiece is how many points of a line are stroked at once: the time for a stroke grows with the square of them.
+const onePiece = 100
+
+// pieces divides a line of two points or more. Neighbouring pieces share a stretch, so that no corner is missing.
+func pieces(points plotter.XYs) (out []plotter.XYs) {
+	for len(points) > onePiece {
+		out = append(out, points[:onePiece])
+		points = points[onePiece-2:]
+	}
+	return append(out, points)
 }
 
 func (l Look) empty() error {

@@ -12,7 +12,8 @@ import (
 	"github.com/lohakit/notebook/lohakit/fault"
 )
 
-// Points draws a dot at each x, y with its label beside it, where it is least in the way. Points that are not finite are left out.
+// Points draws a dot at each x, y with its label beside it, where it is least in the way. Points that are not finite are left out, and the
+// labels of more than 500.
 func Points(l Look, labels []string, x, y []float64) (image.Image, error) {
 	return l.points(labels, x, y, false)
 }
@@ -54,9 +55,14 @@ func (l Look) points(labels []string, x, y []float64, joined bool) (image.Image,
 	p.Add(scatter)
 	pad(&p.X, l.LogX)
 	pad(&p.Y, l.LogY)
-	p.Add(beside{dots, names, p.X.Tick.Label, joined})
+	if len(dots) <= maxBeside {
+		p.Add(beside{dots, names, p.X.Tick.Label, joined})
+	}
 	return l.render(p)
 }
+
+// maxBeside is how many labels can be told apart, and placed in a moment, at the most.
+const maxBeside = 500
 
 // pad keeps dots and their labels off the frame.
 func pad(a *plot.Axis, log bool) {
@@ -109,7 +115,9 @@ func (b beside) Plot(c draw.Canvas, p *plot.Plot) {
 			r := vg.Rectangle{Min: at, Max: vg.Point{X: at.X + w, Y: at.Y + h}}
 			cost := 2 * (w*h - common(r, c.Rectangle)) // outside the frame
 			for _, t := range taken {
-				cost += common(r, t)
+				if cost += common(r, t); cost >= least {
+					break
+				}
 			}
 			if cost < least {
 				best, least = r, cost
