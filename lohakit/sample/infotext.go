@@ -49,15 +49,18 @@ func (j *job) info() Info {
 		if a.Text != a.UNet {
 			weight = strconv.FormatFloat(a.Text, 'g', -1, 64) + ":" + weight
 		}
-		i.Adapters = append(i.Adapters, Field{or(a.Adapter.Metadata["ss_output_name"], "adapter"), weight})
+		i.Adapters = append(i.Adapters, Field{or(listed.Replace(a.Adapter.Metadata["ss_output_name"]), "adapter"), weight})
 	}
 	for _, e := range j.used() {
 		if e.Hash != "" {
-			i.Embeddings = append(i.Embeddings, Field{strings.NewReplacer(":", "", ",", "").Replace(e.Name), e.Hash[:min(shortHash, len(e.Hash))]})
+			i.Embeddings = append(i.Embeddings, Field{listed.Replace(e.Name), e.Hash[:min(shortHash, len(e.Hash))]})
 		}
 	}
 	return i
 }
+
+// listed takes out of a name what separates the names of a list, as web UIs do.
+var listed = strings.NewReplacer(":", "", ",", "")
 
 // shortHash is how many digits of a hash the web UIs write.
 const shortHash = 12

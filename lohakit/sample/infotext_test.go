@@ -11,6 +11,7 @@ import (
 
 	"github.com/gomlx/gomlx/pkg/core/tensors"
 
+	"github.com/lohakit/notebook/lohakit/adapter"
 	"github.com/lohakit/notebook/lohakit/fault"
 	"github.com/lohakit/notebook/lohakit/sd"
 )
@@ -147,6 +148,26 @@ func TestEmbeddingsInInfo(t *testing.T) {
 	r.Embeddings[0].Rows = tensors.FromFlatDataAndDimensions(make([]float32, 768), 1, 768)
 	if _, _, err := r.Info(); !fault.Is(err, fault.Unsupported) || !strings.Contains(err.Error(), "768") {
 		t.Errorf("another width: %v", err)
+	}
+}
+
+// The name of an adapter may hold what separates names in the list of them.
+func TestAdapterNamesInInfo(t *testing.T) {
+	m := tiny(t, sd.Epsilon)
+	spec := adapter.Default()
+	spec.Dim, spec.ConvDim, spec.Preset = 2, 0, "attn-only"
+	a, err := adapter.New(m, spec, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Metadata = map[string]string{"ss_output_name": "Tilty: first, best"}
+	info, _, err := Request{Model: m, Adapters: []Applied{At(a, 1), {a, 0.5, 2}}}.Info()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Field{{"Tilty first best", "1"}, {"Tilty first best", "0.5:2"}}
+	if back, err := ParseInfo(info.String()); err != nil || !reflect.DeepEqual(back.Adapters, want) {
+		t.Errorf("%s is read as %v, %v", info, back.Adapters, err)
 	}
 }
 
