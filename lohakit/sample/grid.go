@@ -15,8 +15,11 @@ type Grid struct {
 	X, Y  Axis // columns and rows
 }
 
-// maxCells bounds a grid.
-const maxCells = 4096
+// maxCells and maxSheet bound a grid. The picture of one of so many pixels takes a gibibyte.
+const (
+	maxCells = 4096
+	maxSheet = 1 << 28
+)
 
 // Draw draws every cell. Requests are checked before anything is computed, and cells that can be evaluated together are. show, unless
 // nil, sees the sheet fill cell by cell, and must not keep it. On an error the sheet holds the cells done so far.
@@ -47,6 +50,10 @@ func (g Grid) Draw(ctx context.Context, show func(s *Sheet)) (*Sheet, error) {
 	}
 	for i, j := range jobs {
 		s.Cells[i] = Cell{Info: j.info(), Slips: j.slips()}
+	}
+	if a, b := s.cellSize(); w*h*a*b > maxSheet {
+		return nil, fault.New(fault.Invalid, "draw grid", g.Title, "%d × %d cells of %d × %d pixels are more than %d million pixels", w, h, a, b, maxSheet/1_000_000).
+			Fix("divide it into several grids")
 	}
 	err = drawJobs(ctx, jobs, func(i int, img image.Image) {
 		s.Cells[i].Image = img

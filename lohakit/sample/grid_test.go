@@ -104,6 +104,16 @@ func TestAxesAreChecked(t *testing.T) {
 	}
 }
 
+// A grid whose picture would not fit into memory is refused before hours are spent on its cells.
+func TestLargeGridIsRefused(t *testing.T) {
+	base := Request{Model: tiny(t, sd.Epsilon), Options: Options{Steps: 1, Width: 4096, Height: 4096}}
+	drawn := false
+	_, err := Grid{Base: base, X: Seeds(make([]int64, 17)...)}.Draw(context.Background(), func(*Sheet) { drawn = true })
+	if drawn || !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "268 million pixels") {
+		t.Errorf("seventeen cells of 4096 × 4096 pixels: %v", err)
+	}
+}
+
 // TestAxesSet checks what each axis changes, and that the grid's own request stays as it is.
 func TestAxesSet(t *testing.T) {
 	a, b := new(adapter.Adapter), new(adapter.Adapter)
