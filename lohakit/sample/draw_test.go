@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"context"
 	"image"
+	"image/color"
+	"image/draw"
+	"math"
+	"slices"
 	"testing"
 
 	"github.com/gomlx/gomlx/pkg/core/tensors"
@@ -145,6 +149,31 @@ func TestImageToImage(t *testing.T) {
 	}
 	if little, much := off(0.05), off(0.9); little*2 > much {
 		t.Errorf("a strength of 0.05 changes %d, 0.9 changes %d", little, much)
+	}
+}
+
+// What is transparent in the image to start from is white.
+func TestTransparentIsWhite(t *testing.T) {
+	m := tiny(t, sd.Epsilon)
+	of := func(c color.NRGBA) []float32 {
+		img := image.NewNRGBA(image.Rect(0, 0, 8, 8))
+		draw.Draw(img, img.Bounds(), image.NewUniform(c), image.Point{}, draw.Src)
+		z, err := encode(m, img, 4, 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return z
+	}
+	for _, c := range [][2]color.NRGBA{{{0, 0, 0, 0}, {255, 255, 255, 255}}, {{255, 0, 0, 102}, {255, 153, 153, 255}}} {
+		got, want := of(c[0]), of(c[1])
+		for i := range got {
+			if math.Abs(float64(got[i]-want[i])) > 0.02 {
+				t.Fatalf("%v is encoded as %v, %v as %v", c[0], got, c[1], want)
+			}
+		}
+	}
+	if slices.Equal(of(color.NRGBA{0, 0, 0, 255}), of(color.NRGBA{255, 255, 255, 255})) {
+		t.Error("black is encoded as white is")
 	}
 }
 

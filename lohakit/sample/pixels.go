@@ -25,10 +25,11 @@ func pixels(flat []float32, w, h int) image.Image {
 	return img
 }
 
-// encode is the latents (their mean) of img scaled to w × h pixels, flat.
+// encode is the latents (their mean) of img scaled to w × h pixels, flat. What is transparent is white, as in web UIs.
 func encode(m *sd.Model, img image.Image, w, h int) ([]float32, error) {
-	scaled := image.NewNRGBA(image.Rect(0, 0, w, h))
-	draw.CatmullRom.Scale(scaled, scaled.Bounds(), img, img.Bounds(), draw.Src, nil)
+	scaled := image.NewRGBA(image.Rect(0, 0, w, h))
+	draw.Draw(scaled, scaled.Bounds(), image.White, image.Point{}, draw.Src)
+	draw.CatmullRom.Scale(scaled, scaled.Bounds(), img, img.Bounds(), draw.Over, nil)
 	flat := make([]float32, 3*w*h)
 	for i := range w * h {
 		for channel := range 3 {
