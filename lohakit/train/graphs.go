@@ -129,10 +129,11 @@ var (
 	allGraphs shelf[*graphs]
 )
 
-// sharedGraphs returns graphs for a fresh adapter of cfg.Spec on m: those of an earlier run, if everything they depend on is the same.
+// sharedGraphs returns graphs for a fresh adapter of cfg.Spec on m: those of an earlier run, if everything they depend on is the same. That is
+// also the order of the model's tensors, which is its file's: they are inputs one after another.
 func sharedGraphs(m *sd.Model, a *adapter.Adapter, cfg Config) *graphs {
-	key := fmt.Sprintf("%+v|%+v|%v %v|%+v|%d %d %v %v|%+v|%v", m.Config, cfg.Spec, cfg.UNetOnly, cfg.TextOnly, cfg.loss(), cfg.ClipSkip, cfg.Devices,
-		cfg.MixedBF16, cfg.GradCheckpointing, cfg.Embeddings, cfg.WeightedCaptions)
+	key := fmt.Sprintf("%+v %q %q|%+v|%v %v|%+v|%d %d %v %v|%+v|%v", m.Config, m.UNet.Names(), m.Text.Names(), cfg.Spec, cfg.UNetOnly,
+		cfg.TextOnly, cfg.loss(), cfg.ClipSkip, cfg.Devices, cfg.MixedBF16, cfg.GradCheckpointing, cfg.Embeddings, cfg.WeightedCaptions)
 	key += fmt.Sprintf("|%q %q %q %v|%v %v %v", cfg.DownLRWeight, cfg.MidLRWeight, cfg.UpLRWeight, cfg.BlockLRZeroThreshold, cfg.LoRAPlus, cfg.LoRAPlusUNet,
 		cfg.LoRAPlusText)
 	n := networks.get(key, func() *network { return newNetwork(m, a, cfg) })

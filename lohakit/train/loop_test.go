@@ -148,6 +148,32 @@ func TestRun(t *testing.T) {
 	})
 }
 
+// Models of the same sizes whose files list the tensors in another order do not share graphs: the same weights give the same loss.
+func TestOrderOfTensorsDoesNotMatter(t *testing.T) {
+	cfg := tinyConfig()
+	first := tinyRun(t, cfg)
+	backwards := func(p *sd.Params) *sd.Params {
+		out := sd.NewParams()
+		for _, name := range slices.Backward(p.Names()) {
+			out.Set(name, p.Get(name))
+		}
+		return out
+	}
+	m := tinyModel(t)
+	m.UNet, m.Text = backwards(m.UNet), backwards(m.Text)
+	second, err := New(m, first.Data, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := first.Validate(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := second.Validate(1); err != nil || math.Abs(got-want) > 1e-5*want {
+		t.Errorf("loss %v in the other order, want %v; %v", got, want, err)
+	}
+}
+
 // resumes goes on with r in two ways, directly and through a file and a new run: weights, optimizer state and losses must be the same bit
 // for bit.
 func resumes(t *testing.T, r *Run, n int) {
