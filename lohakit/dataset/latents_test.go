@@ -104,6 +104,37 @@ func TestLatentsCache(t *testing.T) {
 	}
 }
 
+// Where colours and crops are random, the latents kept in memory and in the cache are those of the image as it is, which later runs may want.
+func TestVariedImagesAreCachedAsTheyAre(t *testing.T) {
+	dir, cache := t.TempDir(), t.TempDir()
+	for i := range 4 { // of recolourings two thirds leave an image alone
+		writeImage(t, filepath.Join(dir, "1_x", string(rune('a'+i))+".png"), 96-i, 64)
+	}
+	load := func(varied bool) *Set {
+		s, err := Load(dir, Options{Resolution: Square(64), NoBuckets: true, Seed: 5, Subset: Subset{RandomCrop: varied, Color: varied}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	m := tiny(t, 1)
+	plain := encode(t, m, load(false), LatentOptions{})
+	if varied := encode(t, m, load(true), LatentOptions{Cache: cache}); !equalLatents(plain, varied) {
+		t.Error("latents of varied images are not the images'")
+	}
+	if cached := encode(t, m, load(false), LatentOptions{Cache: cache}); !equalLatents(plain, cached) {
+		t.Error("latents of varied images are cached as the images'")
+	}
+	set := load(true)
+	image, err := set.Image(0)
+	if want, _ := load(false).Image(0); err != nil || !slices.Equal(image, want) {
+		t.Errorf("the image as it is is varied: %v", err)
+	}
+	if drawn, _, err := set.Pixels(set.Draw(0, 0, 1, 0, 1)); err != nil || slices.Equal(drawn, image) {
+		t.Errorf("a draw is not varied: %v", err)
+	}
+}
+
 func equalLatents(a, b *Latents) bool {
 	for key, values := range a.values {
 		if !slices.Equal(values, b.values[key]) {

@@ -8,7 +8,7 @@ import (
 type Sample struct {
 	Item    int    // index into Set.Items
 	Number  int    // which of the epoch's draws, from 0; the same in every epoch for the same image and repeat
-	Epoch   int    // from 1
+	Epoch   int    // from 1; 0 for the image as it is, neither recoloured nor cut at random
 	Caption string // processed caption
 	Flip    bool   // mirrored
 }
@@ -55,14 +55,14 @@ func (s *Set) Pixels(d Sample) (image, mask []float32, err error) {
 	p = p.resize(item.Resized, sub.ResizeInterpolation)
 	r := s.stream(drawPixels, d.Epoch, d.Number)
 	x, y := (item.Resized.W-item.Bucket.W)/2, (item.Resized.H-item.Bucket.H)/2
-	if sub.RandomCrop {
+	if sub.RandomCrop && d.Epoch > 0 {
 		x, y = r.IntN(item.Resized.W-item.Bucket.W+1), r.IntN(item.Resized.H-item.Bucket.H+1)
 	}
 	p = p.crop(x, y, item.Bucket)
 	if d.Flip {
 		p = p.flip()
 	}
-	if sub.Color {
+	if sub.Color && d.Epoch > 0 {
 		p.recolor(r)
 	}
 	image, mask = p.tensor()

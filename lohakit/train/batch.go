@@ -88,9 +88,9 @@ func (r *Run) assemble(samples []dataset.Sample, rng *rand.Rand) (batch, error) 
 	return out, nil
 }
 
-// sampleLatents returns a sample's latents and mask: encoded once, unless its pixels change with every draw.
+// sampleLatents returns a sample's latents and mask: encoded once, unless its pixels change with every draw of an epoch.
 func (r *Run) sampleLatents(s dataset.Sample) (values, mask []float32, err error) {
-	if sub := r.Data.Subsets[r.Data.Items[s.Item].Subset]; sub.Color || sub.RandomCrop {
+	if sub := r.Data.Subsets[r.Data.Items[s.Item].Subset]; s.Epoch > 0 && (sub.Color || sub.RandomCrop) {
 		return r.encoder.Draw(r.Data, s)
 	}
 	values, mask = r.latents.Get(s.Item, s.Flip)

@@ -33,9 +33,8 @@ func (r *Run) validateOnSchedule(report func(Status)) error {
 }
 
 // Validate returns the mean loss over the first batches of the images that Config.Validation holds out, of the trained ones where there are
-// none, with noise and timesteps that are the same at every call and in every
-// run of this Seed, so that two figures differ by what was learnt and not by what was drawn. batches is 1 or more; samples are
-// neither flipped nor their captions varied.
+// none, with noise and timesteps that are the same at every call and in every run of this Seed, so that two figures differ by what was learnt
+// and not by what was drawn. batches is 1 or more; neither the images nor their captions are varied.
 func (r *Run) Validate(batches int) (float64, error) {
 	if batches < 1 {
 		return 0, fault.New(fault.Invalid, "validate", "batches", "%d batches", batches).Fix("use 1 or more")
