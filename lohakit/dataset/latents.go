@@ -113,7 +113,10 @@ func (e *Encoder) Encode(ctx context.Context, s *Set, report func(done, total in
 	if done < len(keys) {
 		return nil, fault.New(fault.Canceled, "encode images", "", "stopped after %d of %d: %w", done, len(keys), ctx.Err())
 	}
-	return l, joinFaults("encode images", "", bad)
+	if len(bad) > 0 {
+		return nil, joinFaults("encode images", "", bad)
+	}
+	return l, nil
 }
 
 // read is an image on its way to its latents: as pixels, or already as their distribution.

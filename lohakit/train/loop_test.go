@@ -3,9 +3,11 @@ package train
 import (
 	"context"
 	"math"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gomlx/gomlx/pkg/core/tensors"
@@ -172,6 +174,33 @@ func TestOrderOfTensorsDoesNotMatter(t *testing.T) {
 	if got, err := second.Validate(1); err != nil || math.Abs(got-want) > 1e-5*want {
 		t.Errorf("loss %v in the other order, want %v; %v", got, want, err)
 	}
+}
+
+// An image whose mask is missing stops every step until the mask is there, and then the run goes on.
+func TestStepsAfterAMissingMask(t *testing.T) {
+	cfg := tinyConfig()
+	dir, images := t.TempDir(), os.DirFS("testdata/images/2_square")
+	cfg.MaskDir = t.TempDir()
+	if err := os.CopyFS(filepath.Join(dir, "2_square"), images); err != nil {
+		t.Fatal(err)
+	}
+	data, err := dataset.Load(dir, cfg.Dataset())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := New(tinyModel(t), data, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := r.Step(t.Context(), 1, nil); err == nil || !strings.Contains(err.Error(), "has no mask") || r.Done() != 0 {
+			t.Fatalf("without masks %d steps: %v", r.Done(), err)
+		}
+	}
+	if err := os.CopyFS(cfg.MaskDir, images); err != nil { // of the images' sizes
+		t.Fatal(err)
+	}
+	train(t, r, 1)
 }
 
 // resumes goes on with r in two ways, directly and through a file and a new run: weights, optimizer state and losses must be the same bit

@@ -26,7 +26,9 @@ func (r *Run) Encode(ctx context.Context, report func(Status)) error {
 			report(Status{Phase: "encoding images", Step: done, Total: total})
 		}
 	})
-	r.latents = latents
+	if err == nil {
+		r.latents = latents
+	}
 	return err
 }
 
@@ -36,12 +38,11 @@ func (r *Run) prepare(ctx context.Context, report func(Status)) error {
 		return err
 	}
 	packed, err := pack(r.graphs.slots, r.Adapter)
-	if err != nil {
-		return err
+	if err == nil && r.state == nil {
+		r.state, err = r.graphs.start.Run(packed)
 	}
-	r.packed = packed
-	if r.state == nil {
-		r.state, err = r.graphs.start.Run(r.packed)
+	if err == nil {
+		r.packed = packed
 	}
 	return err
 }
