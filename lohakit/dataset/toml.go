@@ -68,14 +68,18 @@ func parseTOML(text, dir string) (*Set, error) {
 	if err := set.apply(f.General, &set.Options, &base, "general"); err != nil {
 		return nil, err
 	}
+	general := set.Options
 	for i, d := range f.Datasets {
-		options, common := set.Options, base
+		options, common := general, base
 		list, ok := tables(d["subsets"])
 		if !ok {
 			return nil, fmt.Errorf("datasets number %d has no [[datasets.subsets]]", i+1)
 		}
 		delete(d, "subsets")
 		if err := set.apply(d, &options, &common, "datasets"); err != nil {
+			return nil, err
+		}
+		if options, err = options.complete(); err != nil {
 			return nil, err
 		}
 		if i > 0 && !sameArrangement(options, set.Options) {
@@ -99,8 +103,7 @@ func parseTOML(text, dir string) (*Set, error) {
 			set.planned = append(set.planned, sub)
 		}
 	}
-	set.Options, err = set.Options.complete()
-	return set, err
+	return set, nil
 }
 
 func sameArrangement(a, b Options) bool {

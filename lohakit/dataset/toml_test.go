@@ -69,6 +69,24 @@ func TestLoadTOML(t *testing.T) {
 	}
 }
 
+// Of several [[datasets]] each has its own settings and those of [general], none of another's; what is left out counts as what stands for it.
+func TestDatasetsOfAFileAreIndependent(t *testing.T) {
+	parse := func(first, second string) (*Set, error) {
+		return parseTOML("[general]\nkeep_tokens = 1\n[[datasets]]\nshuffle_caption = true\n"+first+
+			"[[datasets.subsets]]\nimage_dir = 'a'\n[[datasets]]\n"+second+"[[datasets.subsets]]\nimage_dir = 'b'\n", ".")
+	}
+	if _, err := parse("batch_size = 4\n", ""); err == nil || !strings.Contains(err.Error(), "datasets number 2") {
+		t.Errorf("the second dataset took the first one's batch size: %v", err)
+	}
+	set, err := parse("resolution = 512\n", "batch_size = 1\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := set.planned[0].Captions, set.planned[1].Captions; !a.Shuffle || b.Shuffle || b.KeepTokens != 1 {
+		t.Errorf("captions %+v and %+v", a, b)
+	}
+}
+
 func FuzzTOML(f *testing.F) {
 	f.Add(example)
 	f.Add("[[datasets]]\nsubsets = [{image_dir = 3}]")
