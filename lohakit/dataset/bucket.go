@@ -91,12 +91,14 @@ func ratio(w, h int) float64 { return float64(w) / float64(h) }
 // assignBuckets gives every item its bucket, and returns a fault for each that none suits.
 func (s *Set) assignBuckets() (bad []error) {
 	o := s.Options
-	choose := fitAspect(BucketSizes(o.Resolution, o.MinBucket, o.MaxBucket, o.BucketStep))
+	var choose fit
 	switch {
 	case o.NoBuckets:
 		choose = fitAspect([]Size{o.Resolution})
 	case o.NoUpscale:
 		choose = fitNoUpscale(o.Resolution, o.BucketStep)
+	default:
+		choose = fitAspect(BucketSizes(o.Resolution, o.MinBucket, o.MaxBucket, o.BucketStep))
 	}
 	for i := range s.Items {
 		item := &s.Items[i]

@@ -152,6 +152,7 @@ func (o Options) complete() (Options, error) {
 	switch {
 	case o.BucketStep < 8 || o.BucketStep > 1024:
 		return o, bad("BucketStep", "%d is outside 8…1024 pixels", o.BucketStep).Fix("use 64 (the default at 512)")
+	case o.NoBuckets: // whose limits then decide nothing
 	case o.MinBucket < o.BucketStep || o.MinBucket > short:
 		return o, bad("MinBucket", "%d is not between BucketStep %d and the shorter side of Resolution %s", o.MinBucket, o.BucketStep, o.Resolution).
 			Fix("use 320 with Resolution 512, or leave it 0")

@@ -60,6 +60,14 @@ func fill(t testing.TB) string {
 	return dir
 }
 
+// Limits of buckets that make no sense are nothing where there are no buckets.
+func TestLoadWithoutBuckets(t *testing.T) {
+	set, err := Load(fill(t), Options{Resolution: Square(64), NoBuckets: true, BucketStep: 64, MinBucket: 32, MaxBucket: 16})
+	if err != nil || set.Items[1].Bucket != Square(64) {
+		t.Errorf("%+v, %v", set, err)
+	}
+}
+
 func TestLoad(t *testing.T) {
 	dir := fill(t)
 	writeText(t, filepath.Join(dir, "3_Euphyllia", "._a.png"), "junk")

@@ -87,6 +87,19 @@ func TestDatasetsOfAFileAreIndependent(t *testing.T) {
 	}
 }
 
+// Without buckets, as a file has it that does not ask for them, their limits do not stand in the way of a resolution beyond them.
+func TestLimitsOfBucketsThatAreOff(t *testing.T) {
+	for _, side := range []string{"64", "2048"} {
+		text := "[[datasets]]\nresolution = " + side + "\n[[datasets.subsets]]\nimage_dir = 'a'\n"
+		if _, err := parseTOML(text, "."); err != nil {
+			t.Errorf("%s: %v", side, err)
+		}
+		if _, err := parseTOML(strings.Replace(text, "resolution", "enable_bucket = true\nresolution", 1), "."); err == nil {
+			t.Errorf("%s with buckets of 256 to 1024 passed", side)
+		}
+	}
+}
+
 func FuzzTOML(f *testing.F) {
 	f.Add(example)
 	f.Add("[[datasets]]\nsubsets = [{image_dir = 3}]")
