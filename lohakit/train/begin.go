@@ -2,7 +2,6 @@ package train
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/lohakit/notebook/lohakit/adapter"
 	"github.com/lohakit/notebook/lohakit/fault"
@@ -100,15 +99,4 @@ func more(n int) string {
 		return ""
 	}
 	return fmt.Sprintf(" and %d more", n)
-}
-
-// leftOut are the layers that UNetOnly, TextOnly and blocks of rate 0 leave as they are.
-func (c Config) leftOut(layers []adapter.Layer) (map[string]bool, error) {
-	rates, err := c.blockRates(adapter.Blocks(layers))
-	left := map[string]bool{}
-	for _, l := range layers {
-		text := strings.HasPrefix(l.Name, "lora_te_")
-		left[l.Name] = text && c.UNetOnly || !text && c.TextOnly || rates != nil && l.Block >= 0 && rates[l.Block] == 0
-	}
-	return left, err
 }

@@ -76,44 +76,29 @@ var lrCurves = map[string]func(x float64) float64{
 	"zeros":          func(float64) float64 { return 0 },
 }
 
-// plannedSpec is what adapts the layers: Spec without the network that is left as it is, and without the blocks of rate 0.
-func (c Config) plannedSpec(layers []adapter.Layer) (adapter.Spec, error) {
-	spec := c.Spec
-	skip := func(match string) {
-		spec.Rules = append([]adapter.Rule{{Match: match, Skip: true}}, spec.Rules...)
-	}
-	if c.UNetOnly {
-		skip("lora_te_*")
-	}
-	if c.TextOnly {
-		skip("lora_unet_*")
-	}
+// leftOut are the layers that UNetOnly, TextOnly and blocks of rate 0 leave as they are.
+func (c Config) leftOut(layers []adapter.Layer) (map[string]bool, error) {
 	rates, err := c.blockRates(adapter.Blocks(layers))
-	if err != nil {
-		return spec, err
+	left := map[string]bool{}
+	for _, l := range layers {
+		text := strings.HasPrefix(l.Name, "lora_te_")
+		left[l.Name] = text && c.UNetOnly || !text && c.TextOnly || rates != nil && l.Block >= 0 && rates[l.Block] == 0
 	}
-	spec.BlockDims = without(rates, spec.BlockDims, spec.Dim)
-	spec.ConvBlockDims = without(rates, spec.ConvBlockDims, spec.ConvDim)
-	return spec, nil
+	return left, err
 }
 
-// without gives the blocks of rate 0 a dim of 0; dims may leave out what is dim everywhere.
-func without(rates []float64, dims []int, dim int) []int {
-	var out []int
-	for i, rate := range rates {
-		d := dim
-		if len(dims) == len(rates) {
-			d = dims[i]
+// plannedSpec is what adapts the layers: Spec without those that are left out.
+func (c Config) plannedSpec(layers []adapter.Layer) (adapter.Spec, error) {
+	spec := c.Spec
+	left, err := c.leftOut(layers)
+	var skip []adapter.Rule
+	for _, l := range layers {
+		if left[l.Name] {
+			skip = append(skip, adapter.Rule{Match: l.Name, Skip: true})
 		}
-		if rate == 0 {
-			d = 0
-		}
-		out = append(out, d)
 	}
-	if out == nil {
-		return dims
-	}
-	return out
+	spec.Rules = append(skip, spec.Rules...)
+	return spec, err
 }
 
 // rateFactor is what a trained tensor's rate is multiplied with: its block's share, and LoRA+'s ratio for a second factor.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/lohakit/notebook/lohakit/adapter"
+	"github.com/lohakit/notebook/lohakit/sd"
 )
 
 // Rates by block are read as kohya's trainer reads them: see ../adapter/testdata/record_kohya.py.
@@ -93,4 +94,35 @@ func TestSlotsHaveTheirBlocksRate(t *testing.T) {
 	if len(seen) != 5 { // 0.5, 1, 2 and four times each
 		t.Errorf("shares %v", seen)
 	}
+}
+
+// A rate for one block leaves out the layers of no other, whether a kind has dims or not: with all blocks at rate 1 what is adapted is what is
+// adapted without.
+func TestBlockRatesLeaveTheRest(t *testing.T) {
+	layers := adapter.Layers(sd.SD1Config())
+	for _, kind := range adapter.Kinds() {
+		cfg := Default()
+		cfg.Kind, cfg.ConvDim = kind, 0
+		want := len(cfg.Spec.Select(layers))
+		for weight, left := range map[string]int{"1": 0, "0": blockSize(cfg.Spec.Select(layers), 12)} {
+			cfg.MidLRWeight = weight
+			spec, err := cfg.plannedSpec(layers)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := len(spec.Select(layers)); got != want-left {
+				t.Errorf("%s with the middle block at %s: %d layers, want %d", kind, weight, got, want-left)
+			}
+		}
+	}
+}
+
+// blockSize is how many of the layers are of a block.
+func blockSize(layers []adapter.Layer, block int) (n int) {
+	for _, l := range layers {
+		if l.Block == block {
+			n++
+		}
+	}
+	return n
 }
