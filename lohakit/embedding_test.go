@@ -52,3 +52,20 @@ func TestEmbeddingInPrompts(t *testing.T) {
 		t.Error(info)
 	}
 }
+
+// A run says what it trains, also where that is words alone.
+func TestRunSaysWhatItTrains(t *testing.T) {
+	base, data := shipped(t)
+	c := lohakit.Defaults()
+	c.Resolution, c.Embeddings = 64, []lohakit.Placeholder{{Name: "Tilty", Vectors: 2, Init: "girl"}}
+	for alone, want := range map[bool]string{false: ": loha 8/4, 878 k parameters in 300 modules and the word Tilty (2 vectors); step", true: ": the word Tilty (2 vectors); step"} {
+		c.UNetOnly, c.TextOnly = alone, alone
+		r, err := base.Train(data, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := r.String(); !strings.Contains(text, want) {
+			t.Errorf("%s\nwant %s", text, want)
+		}
+	}
+}

@@ -88,12 +88,15 @@ func (r *Run) plan() string {
 
 // String tells what is trained and how far it is in one line.
 func (r *Run) String() string {
-	words := ""
-	for _, e := range r.Adapter.Embeddings {
-		words += " and " + e.String()
+	var trained []string
+	if n := len(r.Adapter.Names()); n > 0 {
+		trained = append(trained, fmt.Sprintf("%s %d/%d, %s parameters in %d modules", r.Config.Kind, r.Config.Dim, r.Config.ConvDim,
+			count(r.Adapter.Size()), n))
 	}
-	return fmt.Sprintf("%s: %s %d/%d, %s parameters in %d modules%s; step %d of %d (%s)", r.base.Name,
-		r.Config.Kind, r.Config.Dim, r.Config.ConvDim, count(r.Adapter.Size()), len(r.Adapter.Names()), words, r.Done(), r.Total(), r.Config.Name())
+	for _, e := range r.Adapter.Embeddings {
+		trained = append(trained, "the word "+e.String())
+	}
+	return fmt.Sprintf("%s: %s; step %d of %d (%s)", r.base.Name, strings.Join(trained, " and "), r.Done(), r.Total(), r.Config.Name())
 }
 
 // Step makes n training steps, showing the plan before the first one, a progress bar, the loss curve, previews as Config schedules them, the
