@@ -75,7 +75,9 @@ func (c Config) Check() error {
 		{"PyramidDiscount", c.PyramidDiscount, 0, 1, "use 0.3 (the default)"},
 		{"Perturbation", c.Perturbation, 0, 10, "use 0 (off)"},
 		{"SampleEvery", float64(c.SampleEvery), 0, 1e9, "use 0 (none) or a number of steps"},
+		{"SampleEveryEpochs", float64(c.SampleEveryEpochs), 0, 1e9, "use 0 (none) or a number of epochs"},
 		{"ValidateEvery", float64(c.ValidateEvery), 0, 1e9, "use 0 (none) or a number of steps"},
+		{"ValidateEveryEpochs", float64(c.ValidateEveryEpochs), 0, 1e9, "use 0 (none) or a number of epochs"},
 		{"ValidationBatches", float64(c.ValidationBatches), 1, 1e6, "use 4 (the default)"},
 		{"SaveEvery", float64(c.SaveEvery), 0, 1e9, "use 0 (only when asked) or a number of steps"},
 		{"SaveEveryEpochs", float64(c.SaveEveryEpochs), 0, 1e9, "use 0 (none) or a number of epochs"},
@@ -138,7 +140,7 @@ func (c Config) checkTogether() error {
 	if _, err := c.blockRates(adapter.Blocks(adapter.Layers(sd.SD1Config()))); err != nil {
 		return fault.New(fault.Invalid, "configure training", "", "%w", err).Fix(`write a share for each block, "0,0.5,1", or a curve such as "sine+.25"`)
 	}
-	if c.SampleEvery > 0 || c.SampleAtFirst {
+	if c.SampleEvery > 0 || c.SampleEveryEpochs > 0 || c.SampleAtFirst {
 		if _, err := c.samples(); err != nil {
 			return err
 		}

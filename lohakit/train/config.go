@@ -123,18 +123,21 @@ type Config struct {
 	MaskDir         string  // folder of mask images that weigh the loss; none
 
 	// What is shown on the way.
-	SampleEvery       int    // steps between previews, drawn into the cell and OutputDir/sample; 0 none (tool)
-	SampleAtFirst     bool   // draw them before the first step too; false (tool)
-	SamplePrompts     string // a prompt a line, with options such as "--n blurry --d 1 --s 30 --l 7.5", or the path of a .txt file of them; none
-	SampleSampler     string // of those that name none; "ddim" (tool)
-	ValidateEvery     int    // steps between validations: loss on fixed noise, see Run.Validate; 0 none (tool)
-	ValidationBatches int    // batches of a validation; 4
+	SampleEvery         int    // steps between previews, drawn into the cell and OutputDir/sample; 0 none (tool)
+	SampleEveryEpochs   int    // epochs between previews, which takes the place of SampleEvery; 0 none (tool)
+	SampleAtFirst       bool   // draw them before the first step too; false (tool)
+	SamplePrompts       string // a prompt a line, with options such as "--n blurry --d 1 --s 30 --l 7.5", or the path of a .txt file of them; none
+	SampleSampler       string // of those that name none; "ddim" (tool)
+	ValidateEvery       int    // steps between validations: loss on fixed noise, see Run.Validate; 0 none (tool)
+	ValidateEveryEpochs int    // epochs between validations, beside those of ValidateEvery; 0 none
+	ValidationBatches   int    // batches of a validation; 4
 
 	// What is kept.
 	SaveEvery       int    // steps between saved files; 0 only when asked
 	SaveKeep        int    // how many of these stay, the newest; 0 all
 	SaveEveryEpochs int    // epochs between saved files, the last one's excepted; 0 none (tool)
 	SaveKeepEpochs  int    // how many of these stay, the newest; 0 all
+	SaveState       bool   // keep what Resume needs beside each saved file, Save's too, as NAME-state.safetensors, and delete it with that; false (tool)
 	SaveDType       string // of saved tensors: "fp16" (tool), "bf16", "fp32"
 	OutputDir       string // folder they are saved in; "."
 	OutputName      string // what they are called, before "-step00000500" and "-000004"; "adapter"

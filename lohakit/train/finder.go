@@ -19,7 +19,8 @@ type Rate struct {
 
 // FindLR trains a fresh adapter for n steps while the rate rises evenly on a logarithmic scale, and returns the loss at every rate: a good LR
 // is about a tenth of that at which the smoothed loss begins to rise (Smith 2017). from and to are rates with 0 < from < to; 1e-6, 1e-1
-// and 100 steps are customary. The search ends early when the smoothed loss is four times its lowest, or not a number.
+// and 100 steps are customary. The search ends early when the smoothed loss is four times its lowest, or not a number. It draws no
+// previews, validates nothing and saves nothing.
 func FindLR(ctx context.Context, model *sd.Model, data *dataset.Set, cfg Config, from, to float64, n int,
 	report func(Status)) ([]Rate, error) {
 	if !(from > 0 && to > from && to <= 1e3) || n < 2 {
@@ -28,7 +29,9 @@ func FindLR(ctx context.Context, model *sd.Model, data *dataset.Set, cfg Config,
 			Fix("use 1e-6, 1e-1 and 100")
 	}
 	cfg.LR, cfg.UNetLR, cfg.TextLR, cfg.Steps = from, 0, 0, n
-	cfg.Scheduler, cfg.Warmup, cfg.SaveEvery, cfg.SaveEveryEpochs, cfg.TextStop = "constant", 0, 0, 0, 0
+	cfg.Scheduler, cfg.Warmup, cfg.TextStop = "constant", 0, 0
+	cfg.SampleEvery, cfg.SampleEveryEpochs, cfg.SampleAtFirst = 0, 0, false
+	cfg.ValidateEvery, cfg.ValidateEveryEpochs, cfg.SaveEvery, cfg.SaveEveryEpochs = 0, 0, 0, 0
 	cfg.Embeddings = slices.Clone(cfg.Embeddings)
 	for i := range cfg.Embeddings {
 		cfg.Embeddings[i].LR, cfg.Embeddings[i].Stop = 0, 0

@@ -2,6 +2,7 @@ package train
 
 import (
 	"math"
+	"os"
 	"testing"
 
 	"github.com/lohakit/notebook/lohakit/dataset"
@@ -15,9 +16,15 @@ func TestFindLR(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rates, err := FindLR(t.Context(), tinyModel(t), data, cfg, 1e-5, 100, 15, nil)
+	cfg.SampleEvery, cfg.SampleAtFirst, cfg.SamplePrompts, cfg.ValidateEvery, cfg.ValidateEveryEpochs = 1, true, "a --s 1 --w 32 --h 32", 1, 1
+	cfg.SaveEvery, cfg.SaveState, cfg.OutputDir = 1, true, t.TempDir()
+	phases := map[string]bool{}
+	rates, err := FindLR(t.Context(), tinyModel(t), data, cfg, 1e-5, 100, 15, func(s Status) { phases[s.Phase] = true })
 	if err != nil {
 		t.Fatal(err)
+	}
+	if files, err := os.ReadDir(cfg.OutputDir); err != nil || len(files) > 0 || phases["validating"] || phases["drawing previews"] {
+		t.Errorf("%d files, phases %v, %v", len(files), phases, err)
 	}
 	if len(rates) < 2 || len(rates) > 15 || rates[0].LR != 1e-5 {
 		t.Fatalf("%d rates: %v", len(rates), rates)

@@ -100,6 +100,9 @@ func parseImport(data []byte) (Imported, error) {
 	if err == nil {
 		err = in.read(options)
 	}
+	if c := &in.Config; c.Validation > 0 && c.ValidateEveryEpochs == 0 {
+		c.ValidateEveryEpochs = 1 // which the trainer does unless told otherwise
+	}
 	if err == nil {
 		err = in.Config.Check()
 	}
@@ -187,9 +190,9 @@ func (in *Imported) read(options map[string]any) error {
 		}
 	}
 	// What depends on several options.
-	if c.SamplePrompts == "" && (c.SampleEvery > 0 || c.SampleAtFirst) {
+	if c.SamplePrompts == "" && (c.SampleEvery > 0 || c.SampleEveryEpochs > 0 || c.SampleAtFirst) {
 		in.note("previews are left out: there are no prompts for them")
-		c.SampleEvery, c.SampleAtFirst = 0, false
+		c.SampleEvery, c.SampleEveryEpochs, c.SampleAtFirst = 0, 0, false
 	}
 	if c.Steps == 0 && in.warmup > 0 {
 		in.note("lr_warmup_steps is a share of the steps, which are not known before the dataset is: Warmup is left 0")

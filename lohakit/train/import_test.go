@@ -104,7 +104,7 @@ func TestEveryEasyScriptsField(t *testing.T) {
 		"TagDropout=0.2 Weights=l LR=0.001 UNetLR=0.002 TextLR=0.003 UNetOnly Scheduler=cosine_with_restarts Warmup=40 SchedulerCycles=3 SchedulerPower=2 " +
 		"Optimizer=Lion WeightDecay=0.2 MaxGradNorm=2 GradAccumulation=2 Steps=400 BatchSize=2 Height=768 MinBucket=256 MaxBucket=1024 " +
 		"BucketStep=32 NoUpscale Flip Color RandomCrop PriorLoss=0.5 Seed=5 GradCheckpointing MixedBF16 MaxTokens=225 ClipSkip=2 VPrediction NoiseOffset=0.1 " +
-		"SaveEveryEpochs=1 SaveKeepEpochs=1 SaveDType=bf16 OutputDir=o OutputName=name Comment=c"
+		"SaveEveryEpochs=1 SaveKeepEpochs=1 SaveState SaveDType=bf16 OutputDir=o OutputName=name Comment=c"
 	if got := in.Config.Name(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -112,7 +112,7 @@ func TestEveryEasyScriptsField(t *testing.T) {
 	if strings.Contains(notes, "is not known") {
 		t.Errorf("notes\n%s", notes)
 	}
-	for _, name := range []string{"sample_every_n_epochs", "lr_scheduler_type", "xformers",
+	for _, name := range []string{"lr_scheduler_type", "xformers",
 		"face_crop_aug_range", "resume"} {
 		if !strings.Contains(notes, name+" has no effect here") {
 			t.Errorf("%s is passed over in silence", name)

@@ -40,7 +40,7 @@ type Run struct {
 	epoch    int // whose order is in order
 	order    []dataset.Batch
 	losses   []float64 // of each step
-	checks   []Check   // of ValidateEvery
+	checks   []Check   // made by schedule
 	previews []Preview
 	started  time.Time
 }
@@ -186,10 +186,10 @@ func (r *Run) Step(ctx context.Context, n int, report func(Status)) (err error) 
 			status.Left = time.Duration(float64(n-made) / status.PerSecond * float64(time.Second))
 		}
 		report(status)
-		if err := r.saveOnSchedule(); err != nil {
+		if err := r.validateOnSchedule(report); err != nil {
 			return err
 		}
-		if err := r.validateOnSchedule(report); err != nil {
+		if err := r.saveOnSchedule(); err != nil { // after validating, so that a saved state holds the validation
 			return err
 		}
 		if err := r.previewOnSchedule(ctx, report); err != nil {

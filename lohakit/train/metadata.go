@@ -97,8 +97,9 @@ func (r *Run) facts(name string) map[string]any {
 		"ss_min_snr_gamma": orNone(c.MinSNRGamma), "ss_debiased_estimation": c.Debiased, "ss_loss_type": c.LossType,
 		"ss_huber_schedule": c.HuberSchedule, "ss_huber_c": c.HuberC, "ss_huber_scale": c.HuberScale,
 		"ss_validation_split": r.Data.Options.Validation, "ss_validation_seed": orNone(float64(r.Data.Options.ValidationSeed)),
-		"ss_max_validation_steps": c.ValidationBatches, "ss_validate_every_n_epochs": nil, "ss_validate_every_n_steps": orNone(float64(c.ValidateEvery)),
-		"ss_resize_interpolation": orNull(c.ResizeInterpolation),
+		"ss_max_validation_steps": c.ValidationBatches, "ss_validate_every_n_epochs": orNone(float64(c.ValidateEveryEpochs)),
+		"ss_validate_every_n_steps": orNone(float64(c.ValidateEvery)),
+		"ss_resize_interpolation":   orNull(c.ResizeInterpolation),
 	}
 }
 

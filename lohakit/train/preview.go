@@ -14,7 +14,7 @@ import (
 	"github.com/lohakit/notebook/lohakit/sample"
 )
 
-// Preview is what SampleEvery drew after a step.
+// Preview is what was drawn by schedule after a step.
 type Preview struct {
 	Step    int
 	Options []sample.Options // one for each prompt
@@ -25,10 +25,11 @@ type Preview struct {
 func (r *Run) Previews() []Preview { return slices.Clone(r.previews) }
 
 // previewOnSchedule draws the previews that are due after the steps made so far: into Previews, to report, and to
-// OutputDir/sample/NAME_000500_00_SEED.png, as the trainers name them. Noise is the prompt's own: training goes on as if nothing was drawn.
+// OutputDir/sample/NAME_000500_00_SEED.png, or NAME_e000005_00_SEED.png after an epoch, as the trainers name them. Noise is the prompt's own:
+// training goes on as if nothing was drawn.
 func (r *Run) previewOnSchedule(ctx context.Context, report func(Status)) error {
-	due := r.Config.SampleEvery > 0 && r.done > 0 && r.done%r.Config.SampleEvery == 0 || r.Config.SampleAtFirst && r.done == 0
-	if !due {
+	when := r.previewDue()
+	if when == "" {
 		return nil
 	}
 	options, err := r.Config.samples()
@@ -46,15 +47,28 @@ func (r *Run) previewOnSchedule(ctx context.Context, report func(Status)) error 
 	r.previews = append(r.previews, p)
 	report(Status{Phase: "drawing previews", Step: r.done, Total: r.total, Previews: p.Images})
 	for i, img := range p.Images {
-		if err := r.writePreview(p.Step, i, options[i], img); err != nil {
+		if err := r.writePreview(when, i, options[i], img); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *Run) writePreview(step, i int, o sample.Options, img image.Image) error {
-	path := filepath.Join(r.Config.OutputDir, "sample", fmt.Sprintf("%s_%06d_%02d_%d.png", r.Config.OutputName, step, i, o.Seed))
+// previewDue is the step or the epoch after which previews are due now, as the names of their files tell it; "" if none are.
+func (r *Run) previewDue() string {
+	c := r.Config
+	epoch := r.ended(c.SampleEveryEpochs)
+	switch {
+	case epoch > 0:
+		return fmt.Sprintf("e%06d", epoch)
+	case r.done == 0 && c.SampleAtFirst, r.done > 0 && c.SampleEveryEpochs == 0 && c.SampleEvery > 0 && r.done%c.SampleEvery == 0:
+		return fmt.Sprintf("%06d", r.done)
+	}
+	return ""
+}
+
+func (r *Run) writePreview(when string, i int, o sample.Options, img image.Image) error {
+	path := filepath.Join(r.Config.OutputDir, "sample", fmt.Sprintf("%s_%s_%02d_%d.png", r.Config.OutputName, when, i, o.Seed))
 	bad := func(err error) error {
 		return fault.New(fault.IO, "save preview", path, "%w", err).Fix("choose another OutputDir, or free space")
 	}

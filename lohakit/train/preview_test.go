@@ -16,7 +16,7 @@ func TestPreviews(t *testing.T) {
 	cfg := tinyConfig()
 	quiet := tinyRun(t, cfg)
 	train(t, quiet, 4)
-	cfg.SampleEvery, cfg.SampleAtFirst, cfg.ValidateEvery, cfg.OutputDir = 2, true, 2, t.TempDir()
+	cfg.SampleEvery, cfg.SampleAtFirst, cfg.ValidateEvery, cfg.ValidateEveryEpochs, cfg.OutputDir = 2, true, 2, 1, t.TempDir()
 	cfg.SamplePrompts = "# two\na --s 2 --l 1 --d 5 --w 32 --h 32\n\nb --s 2 --l 1 --w 32 --h 32 --ss k_euler_a --n blue"
 	r := tinyRun(t, cfg)
 	train(t, r, 4)
@@ -43,6 +43,18 @@ func TestPreviews(t *testing.T) {
 	}
 	if !slices.Equal(r.Losses(), quiet.Losses()) {
 		t.Errorf("losses %v with previews, %v without", r.Losses(), quiet.Losses())
+	}
+}
+
+// Previews of epochs take the place of those of steps, as in kohya's trainer, and their files are named after the epoch.
+func TestPreviewsOfEpochs(t *testing.T) {
+	cfg := tinyConfig()
+	cfg.SampleEvery, cfg.SampleEveryEpochs, cfg.SamplePrompts, cfg.OutputDir = 1, 1, "a --s 1 --l 1 --d 5 --w 32 --h 32", t.TempDir()
+	r := tinyRun(t, cfg)
+	train(t, r, 5) // an epoch has 4
+	files, err := filepath.Glob(filepath.Join(cfg.OutputDir, "sample", "*"))
+	if err != nil || len(files) != 1 || filepath.Base(files[0]) != "adapter_e000001_00_5.png" {
+		t.Errorf("%q, %v", files, err)
 	}
 }
 

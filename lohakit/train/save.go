@@ -21,7 +21,7 @@ func (r *Run) Losses() []float64 { return append([]float64(nil), r.losses...) }
 
 // Save writes the adapter to a .safetensors file that A1111, ComfyUI and kohya's tools read, in SaveDType, with the training's metadata, and
 // each embedding to embeddings/NAME.safetensors beside it, where these programs look for them; into the adapter's file too if Bundle is set.
-// A run of Embeddings alone writes only these.
+// A run of Embeddings alone writes only these. With SaveState what Resume needs is written beside them, as NAME-state.safetensors.
 func (r *Run) Save(path string) error { return r.save(path, "") }
 
 // save is Save with something added to the names of the embeddings.
@@ -40,15 +40,25 @@ func (r *Run) save(path, added string) error {
 			return err
 		}
 	}
-	if len(a.Names()) == 0 {
-		return nil
-	}
-	if !r.Config.Bundle {
+	if len(a.Names()) > 0 {
 		words := a.Embeddings
-		a.Embeddings = nil
-		defer func() { a.Embeddings = words }()
+		if !r.Config.Bundle {
+			a.Embeddings = nil
+		}
+		err := a.Save(path, r.Metadata(strings.TrimSuffix(filepath.Base(path), ".safetensors")))
+		if a.Embeddings = words; err != nil {
+			return err
+		}
 	}
-	return a.Save(path, r.Metadata(strings.TrimSuffix(filepath.Base(path), ".safetensors")))
+	if r.Config.SaveState {
+		return r.Checkpoint(statePath(path))
+	}
+	return nil
+}
+
+// statePath is where what Resume needs is kept beside a saved file.
+func statePath(path string) string {
+	return strings.TrimSuffix(path, ".safetensors") + "-state.safetensors"
 }
 
 // embeddingPath is where an embedding is saved beside an adapter.
@@ -65,17 +75,25 @@ func (r *Run) saveOnSchedule() error {
 			return err
 		}
 	}
-	if every, epoch := c.SaveEveryEpochs, r.ended(); every > 0 && epoch > 0 && epoch%every == 0 && r.done < r.total {
-		return r.saveScheduled(epochSuffix, epoch, epoch-c.SaveKeepEpochs*every, c.SaveKeepEpochs > 0)
+	if epoch := r.ended(c.SaveEveryEpochs); epoch > 0 && r.done < r.total {
+		return r.saveScheduled(epochSuffix, epoch, epoch-c.SaveKeepEpochs*c.SaveEveryEpochs, c.SaveKeepEpochs > 0)
 	}
 	return nil
 }
 
-// ended is the number of the epoch that the last step ended, from 1; 0 if it ended none.
-func (r *Run) ended() int {
+// ended is the number of the epoch that the last step ended, of every so many epochs, from 1; 0 if it ended none of these, or every is 0. The
+// run's end is that of the epoch it is in.
+func (r *Run) ended(every int) int {
+	if every == 0 || r.done == 0 {
+		return 0
+	}
 	k := r.Config.GradAccumulation
-	if epoch := r.done * k / r.perEpoch; epoch > (r.done-1)*k/r.perEpoch {
-		return epoch
+	epochs, before := r.done*k/r.perEpoch, (r.done-1)*k/r.perEpoch
+	if epochs == before && r.done == r.total {
+		epochs++
+	}
+	if epochs = epochs / every * every; epochs > before {
+		return epochs
 	}
 	return 0
 }
@@ -96,6 +114,7 @@ func (r *Run) saveScheduled(suffix func(int) string, number, old int, forget boo
 	}
 	if forget && old > 0 {
 		os.Remove(path(old))
+		os.Remove(statePath(path(old)))
 		for _, e := range r.Adapter.Embeddings {
 			os.Remove(embeddingPath(path(old), e.Name+suffix(old)))
 		}

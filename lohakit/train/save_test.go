@@ -2,6 +2,8 @@ package train
 
 import (
 	"fmt"
+	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -30,6 +32,78 @@ func TestSaveEveryEpochs(t *testing.T) {
 		if !slices.Equal(files, want) {
 			t.Errorf("with %d batches a step %q stay, want %q", accumulation, files, want)
 		}
+	}
+}
+
+// Previews, validations and files of epochs come after the steps that end them, also where a step ends several, and at the run's end.
+func TestEndedEpochs(t *testing.T) {
+	for _, c := range []struct {
+		steps, batches, every int
+		want                  map[int]int // epoch by the step that ends it; the test's epochs have 4 batches
+	}{
+		{12, 1, 1, map[int]int{4: 1, 8: 2, 12: 3}},
+		{11, 1, 1, map[int]int{4: 1, 8: 2, 11: 3}},
+		{11, 1, 2, map[int]int{8: 2}},
+		{6, 3, 1, map[int]int{2: 1, 3: 2, 4: 3, 6: 4}},
+		{3, 10, 2, map[int]int{1: 2, 2: 4, 3: 6}},
+		{12, 1, 0, map[int]int{}},
+	} {
+		cfg := tinyConfig()
+		cfg.Steps, cfg.GradAccumulation = c.steps, c.batches
+		r := tinyRun(t, cfg)
+		got := map[int]int{}
+		for ; r.done <= r.total; r.done++ {
+			if epoch := r.ended(c.every); epoch > 0 {
+				got[r.done] = epoch
+			}
+		}
+		if !maps.Equal(got, c.want) {
+			t.Errorf("%d steps of %d batches, every %d epochs: %v, want %v", c.steps, c.batches, c.every, got, c.want)
+		}
+	}
+}
+
+// With SaveState a saved file has beside it what goes on from there exactly, validations included, and is deleted with it.
+func TestSaveState(t *testing.T) {
+	cfg := withWords(tinyConfig())
+	cfg.SaveEvery, cfg.SaveKeep, cfg.SaveState, cfg.ValidateEvery, cfg.OutputDir = 1, 2, true, 2, t.TempDir()
+	r := tinyRun(t, cfg)
+	train(t, r, 3)
+	files, err := filepath.Glob(filepath.Join(cfg.OutputDir, "*-state.safetensors"))
+	if err != nil || len(files) != 2 {
+		t.Fatalf("states %q, %v", files, err)
+	}
+	again, err := Resume(tinyModel(t), r.Data, files[0], nil)
+	if err != nil || again.Done() != 2 {
+		t.Fatal(err)
+	}
+	train(t, again, 1)
+	agree(t, r, again)
+	if !slices.Equal(r.Checks(), again.Checks()) || len(r.Checks()) != 1 {
+		t.Errorf("validations %v and after going on %v", r.Checks(), again.Checks())
+	}
+	alone := filepath.Join(t.TempDir(), "last.safetensors")
+	if err := r.Save(alone); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(statePath(alone)); err != nil {
+		t.Error(err)
+	}
+}
+
+// The trainer's options for these mean the same here.
+func TestImportSchedules(t *testing.T) {
+	in, err := parseImport([]byte("sample_every_n_epochs = 2\nsample_prompts = \"testdata/prompts.txt\"\nvalidate_every_n_epochs = 3\nsave_state = true\nvalidation_split = 0.1\n"))
+	if c := in.Config; err != nil || c.ValidateEveryEpochs != 3 || !c.SaveState || c.SampleEveryEpochs != 0 {
+		t.Errorf("%s, notes %q, %v", c.Name(), in.Notes, err)
+	}
+	prompts := filepath.Join(t.TempDir(), "prompts.txt")
+	if err := os.WriteFile(prompts, []byte("1girl"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	in, err = parseImport(fmt.Appendf(nil, "sample_every_n_epochs = 2\nsample_prompts = %q\nvalidation_split = 0.1\n", prompts))
+	if c := in.Config; err != nil || c.ValidateEveryEpochs != 1 || c.SampleEveryEpochs != 2 || len(in.Notes) > 0 {
+		t.Errorf("%s, notes %q, %v", c.Name(), in.Notes, err)
 	}
 }
 

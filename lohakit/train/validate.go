@@ -10,18 +10,18 @@ import (
 	"github.com/lohakit/notebook/lohakit/fault"
 )
 
-// Check is a validation that ValidateEvery made.
+// Check is a validation made by schedule.
 type Check struct {
 	Step int
 	Loss float64
 }
 
-// Checks returns the validations that ValidateEvery made, in order.
+// Checks returns the validations that ValidateEvery and ValidateEveryEpochs made, in order.
 func (r *Run) Checks() []Check { return slices.Clone(r.checks) }
 
-// validateOnSchedule validates every ValidateEvery steps.
+// validateOnSchedule validates every ValidateEvery steps and every ValidateEveryEpochs epochs.
 func (r *Run) validateOnSchedule(report func(Status)) error {
-	if r.Config.ValidateEvery == 0 || r.done%r.Config.ValidateEvery != 0 {
+	if every := r.Config.ValidateEvery; (every == 0 || r.done%every != 0) && r.ended(r.Config.ValidateEveryEpochs) == 0 {
 		return nil
 	}
 	report(Status{Phase: "validating", Step: r.done, Total: r.total})
