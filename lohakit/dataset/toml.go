@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 
 	"github.com/BurntSushi/toml"
@@ -255,3 +256,42 @@ var subsetKeys = map[string]func(s *Subset, v any) error{
 
 // FromFile reports whether the set's arrangement comes from a dataset file, which then counts over a training configuration.
 func (s *Set) FromFile() bool { return s.fromFile }
+
+// Decides names the fields of opts that say otherwise than the set's dataset file, which counts; none for folders in kohya form.
+func (s *Set) Decides(opts Options) (fields []string) {
+	if !s.fromFile {
+		return nil
+	}
+	if full, err := opts.complete(); err == nil {
+		opts = full
+	}
+	add := func(names []string) {
+		for _, name := range names {
+			if !slices.Contains(fields, name) {
+				fields = append(fields, name)
+			}
+		}
+	}
+	elsewhere := []string{"Regularization", "Seed", "Subset", "Limits"} // not for a file to decide, or below
+	if s.Options.NoBuckets {
+		elsewhere = append(elsewhere, "MinBucket", "MaxBucket", "BucketStep", "NoUpscale")
+	}
+	add(differing(s.Options, opts, elsewhere...))
+	for _, sub := range s.Subsets {
+		add(differing(sub, opts.Subset, "Dir", "Repeats", "ClassTokens", "Regularization", "Captions"))
+		add(differing(sub.Captions, opts.Subset.Captions, "Extension"))
+	}
+	return fields
+}
+
+// differing names the exported fields in which two structs of one type differ, but for some.
+func differing(a, b any, but ...string) (names []string) {
+	x, y := reflect.ValueOf(a), reflect.ValueOf(b)
+	for i := range x.NumField() {
+		field := x.Type().Field(i)
+		if field.IsExported() && !slices.Contains(but, field.Name) && !reflect.DeepEqual(x.Field(i).Interface(), y.Field(i).Interface()) {
+			names = append(names, field.Name)
+		}
+	}
+	return names
+}

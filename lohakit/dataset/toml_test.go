@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -54,6 +55,11 @@ func TestLoadTOML(t *testing.T) {
 	with, err := set.With(Options{Resolution: Square(512), Seed: 9})
 	if err != nil || with.Options.Resolution != o.Resolution || with.Options.Seed != 9 {
 		t.Errorf("a dataset file's arrangement should stay: %+v, %v", with.Options, err)
+	}
+	asked := Options{Resolution: Size{64, 48}, BatchSize: 8, MinBucket: 32, MaxBucket: 96, BucketStep: 8, Seed: 9,
+		Subset: Subset{Flip: true, Captions: Captions{Shuffle: true, KeepTokens: 2}}}
+	if got, want := set.Decides(asked), []string{"BatchSize", "Flip", "KeepTokens"}; !slices.Equal(got, want) {
+		t.Errorf("the file decides %q, want %q", got, want)
 	}
 	for wrong, name := range map[string]string{
 		"batch_size = 'two'": "batch_size: two",

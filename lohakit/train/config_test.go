@@ -2,14 +2,47 @@ package train
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/lohakit/notebook/lohakit/adapter"
+	"github.com/lohakit/notebook/lohakit/dataset"
 	"github.com/lohakit/notebook/lohakit/fault"
 )
+
+// What a dataset's file decides instead of the Config is said, by field; what they agree on is not.
+func TestDatasetFileDecides(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "set.toml")
+	images, err := filepath.Abs("testdata/images/2_square")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf("[[datasets]]\nresolution = 64\nbatch_size = 2\n[[datasets.subsets]]\nimage_dir = %q\ncaption_extension = '.txt'\nshuffle_caption = true\n", images)
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	data, err := dataset.LoadTOML(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := tinyConfig()
+	r, err := New(tinyModel(t), data, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "decides Resolution, Shuffle: ") || r.Config.Resolution != 64 {
+		t.Errorf("resolution %d, warnings %q", r.Config.Resolution, r.Warnings)
+	}
+	cfg.Resolution, cfg.Shuffle = 64, true
+	if r, err := New(tinyModel(t), data, cfg); err != nil || len(r.Warnings) != 0 {
+		t.Errorf("where both say the same: %q, %v", r.Warnings, err)
+	}
+}
 
 func TestDefaultIsTheCards(t *testing.T) {
 	c := Default()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"image"
+	"strings"
 	"time"
 
 	"github.com/gomlx/gomlx/pkg/core/tensors"
@@ -82,6 +83,7 @@ func newRun(model *sd.Model, data *dataset.Set, cfg Config, a *adapter.Adapter, 
 	if err != nil {
 		return nil, err
 	}
+	decided := data.Decides(cfg.Dataset())
 	if data.FromFile() { // the file says how its images are arranged
 		cfg.BatchSize, cfg.Resolution, cfg.Height = data.Options.BatchSize, data.Options.Resolution.W, 0
 		if h := data.Options.Resolution.H; h != cfg.Resolution {
@@ -102,6 +104,9 @@ func newRun(model *sd.Model, data *dataset.Set, cfg Config, a *adapter.Adapter, 
 		return nil, fault.New(fault.Invalid, "configure training", "Preset", "leaves nothing to train").Fix("use full (the default)")
 	}
 	r.Warnings = r.unused()
+	if len(decided) > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("the dataset's own file decides %s: what the Config says of that has no effect", strings.Join(decided, ", ")))
+	}
 	r.total = r.Plan().Steps
 	r.factor = cfg.schedule(r.total).Factor
 	return r, nil
