@@ -19,15 +19,20 @@ func (c Config) base(given *sd.Model) (*sd.Model, error) {
 		if err != nil {
 			return nil, err
 		}
-		strength := 1.0
-		if i < len(c.BaseWeightsMultiplier) {
-			strength = c.BaseWeightsMultiplier[i]
-		}
+		strength := c.baseStrength(i)
 		if err := a.Merge(merged, strength, strength); err != nil {
 			return nil, err
 		}
 	}
 	return merged, nil
+}
+
+// baseStrength is the strength of one of BaseWeights.
+func (c Config) baseStrength(i int) float64 {
+	if i < len(c.BaseWeightsMultiplier) {
+		return c.BaseWeightsMultiplier[i]
+	}
+	return 1
 }
 
 // begin returns the adapter that is trained: none if only words are, a new one of Spec, with Weights begun as that file has it, and with

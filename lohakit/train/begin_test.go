@@ -176,6 +176,8 @@ func TestResumeWithWeights(t *testing.T) {
 		t.Fatal(err)
 	}
 	agree(t, r, again)
+	_, err = Resume(m, data, path, func(c *Config) { c.BaseWeightsMultiplier = []float64{0.5} })
+	refused(t, "another strength", err, "BaseWeights")
 	if err := os.Truncate(file, 0); err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,7 @@ type Run struct {
 	Warnings []string
 
 	given    *sd.Model              // Model without BaseWeights
+	print    string                 // its fingerprint; "" before it is needed
 	packed   []*tensors.Tensor      // the adapter's parameters by slots, while Step runs; else they are in Adapter
 	state    []*tensors.Tensor      // the optimizer's
 	factor   func(step int) float64 // of the rates, by the step counted from 0

@@ -154,13 +154,6 @@ func TestRun(t *testing.T) {
 func TestOrderOfTensorsDoesNotMatter(t *testing.T) {
 	cfg := tinyConfig()
 	first := tinyRun(t, cfg)
-	backwards := func(p *sd.Params) *sd.Params {
-		out := sd.NewParams()
-		for _, name := range slices.Backward(p.Names()) {
-			out.Set(name, p.Get(name))
-		}
-		return out
-	}
 	m := tinyModel(t)
 	m.UNet, m.Text = backwards(m.UNet), backwards(m.Text)
 	second, err := New(m, first.Data, cfg)

@@ -1,9 +1,7 @@
 package train
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -23,12 +21,14 @@ import (
 // saved is the part of a run's state that is not tensors. Random numbers and the data's order follow from Config.Seed and the number
 // of the step, so neither is kept.
 type saved struct {
-	Config Config
-	Step   int
-	Data   string // fingerprint of the dataset
-	Model  string // fingerprint of the base model
-	Base   string // of the files of Config.BaseWeights
-	Checks []Check
+	Config  Config
+	Step    int
+	Data    string // fingerprint of the dataset
+	Model   string // of the base model
+	Base    string // of what Config.BaseWeights merges into it
+	Trained string // of what is trained, and how the optimizer divides its state among that
+	States  int    // how many tensors that state has
+	Checks  []Check
 }
 
 const (
@@ -41,6 +41,9 @@ const (
 // Checkpoint writes everything that Resume needs into one file: trained weights and optimizer state as they are, the losses, the step
 // and the configuration. The file is replaced whole or not at all.
 func (r *Run) Checkpoint(path string) error {
+	if err := r.Sync(); err != nil {
+		return err
+	}
 	var list []checkpoint.Tensor
 	add := func(name string, t *tensors.Tensor) error {
 		stored, err := store(name, t)
@@ -63,7 +66,10 @@ func (r *Run) Checkpoint(path string) error {
 		binary.LittleEndian.PutUint64(losses[8*i:], math.Float64bits(l))
 	}
 	list = append(list, checkpoint.Tensor{Name: lossesTensor, DType: checkpoint.F64, Shape: []int{len(r.losses)}, Data: losses})
-	about, err := json.Marshal(saved{r.Config, r.done, dataPrint(r.Data), modelPrint(r.given), r.Config.basePrint(), r.checks})
+	if r.print == "" {
+		r.print = modelPrint(r.given)
+	}
+	about, err := json.Marshal(saved{r.Config, r.done, dataPrint(r.Data), r.print, r.Config.basePrint(), r.trainedPrint(), len(r.state), r.checks})
 	if err != nil {
 		return fault.New(fault.Other, "save run", path, "%w", err)
 	}
@@ -72,7 +78,8 @@ func (r *Run) Checkpoint(path string) error {
 
 // Resume goes on with a run that Checkpoint wrote, exactly as if it had not been interrupted. model and data must be those it began with, and
 // the files that Weights, BaseWeights and Embeddings name still be there.
-// edit (may be nil) may change the configuration: the number of steps, rates, losses, but not the adapter or the kind of optimizer.
+// edit (may be nil) may change the configuration: the number of steps, rates, losses, but not the adapter, the kind of optimizer, or what divides
+// its state: UNetOnly, TextOnly, rates by block.
 func Resume(model *sd.Model, data *dataset.Set, path string, edit func(*Config)) (*Run, error) {
 	f, err := checkpoint.Open(path)
 	if err != nil {
@@ -89,11 +96,13 @@ func Resume(model *sd.Model, data *dataset.Set, path string, edit func(*Config))
 	if edit != nil {
 		edit(&s.Config)
 	}
-	if s.Model != modelPrint(model) {
+	now := modelPrint(model)
+	if s.Model != now {
 		return nil, fault.New(fault.Invalid, "resume", path, "the base model is not the one this run began with").Fix("open that one")
 	}
 	if s.Base != s.Config.basePrint() {
-		return nil, fault.New(fault.Invalid, "resume", path, "a file of BaseWeights is not what it was when this run began").Fix("put it back, or start a new run")
+		return nil, fault.New(fault.Invalid, "resume", path, "a file of BaseWeights, or its strength, is not what it was when this run began").
+			Fix("put it back, or start a new run")
 	}
 	r, err := New(model, data, s.Config)
 	if err != nil {
@@ -103,14 +112,20 @@ func Resume(model *sd.Model, data *dataset.Set, path string, edit func(*Config))
 		return nil, fault.New(fault.Invalid, "resume", path, "the dataset has changed since this run began").
 			Fix("put it back as it was, or start a new run")
 	}
+	if s.Trained != r.trainedPrint() {
+		return nil, fault.New(fault.Invalid, "resume", path,
+			"this configuration trains other layers, or keeps its optimizer's state otherwise, than the run it goes on with").
+			Fix("leave the adapter, Optimizer, StateBlock, UNetOnly, TextOnly, Embeddings and the rates by block as they were, or start a new run")
+	}
+	r.print = now
 	trained := weights(r.Adapter)
 	for _, name := range trained.Names() {
 		t, err := load(f, paramPrefix+name)
 		if err != nil {
 			return nil, bad("%w", err)
 		}
-		if !slices.Equal(t.Shape().Dimensions, trained.Shape(name)) {
-			return nil, bad("%s has shape %v, the adapter %v", name, t.Shape().Dimensions, trained.Shape(name))
+		if want := trained.Get(name).Shape(); !t.Shape().Equal(want) {
+			return nil, bad("%s is %s, the adapter's %s", name, t.Shape(), want)
 		}
 		setWeight(r.Adapter, name, t)
 	}
@@ -120,6 +135,9 @@ func Resume(model *sd.Model, data *dataset.Set, path string, edit func(*Config))
 			return nil, bad("%w", err)
 		}
 		r.state = append(r.state, t)
+	}
+	if len(r.state) != s.States || s.States == 0 && s.Step > 0 {
+		return nil, bad("has %d tensors of the optimizer's state, not %d", len(r.state), s.States)
 	}
 	losses, err := f.Tensor(lossesTensor)
 	if err != nil || losses.DType != checkpoint.F64 || losses.Len() != s.Step {
@@ -160,43 +178,10 @@ func load(f *checkpoint.File, name string) (*tensors.Tensor, error) {
 		return nil, err
 	}
 	for _, k := range stored {
-		if k.file == from.DType {
+		if k.file == from.DType && from.Len() > 0 {
 			t := tensors.FromShape(shapes.Make(k.device, from.Shape...))
 			return t, t.MutableBytes(func(data []byte) { copy(data, from.Data) })
 		}
 	}
-	return nil, fmt.Errorf("%s is of type %s", name, from.DType)
-}
-
-// dataPrint is a fingerprint of what decides the order and the captions of a dataset.
-func dataPrint(s *dataset.Set) string {
-	sum := sha256.New()
-	for _, item := range s.Items {
-		fmt.Fprintf(sum, "%s %q %q %s %d %s\n", s.Subsets[item.Subset].Name(), item.Name(), item.Caption, item.Size, item.Repeats, item.Bucket)
-	}
-	return hex.EncodeToString(sum.Sum(nil))
-}
-
-// basePrint is a fingerprint of the files of BaseWeights.
-func (c Config) basePrint() (sums string) {
-	for _, path := range c.BaseWeights {
-		sums += hashesOf(path)[1]
-	}
-	return sums
-}
-
-// modelPrint is a fingerprint of a model: the names and shapes of all weights, and the values of the vectors among them.
-func modelPrint(m *sd.Model) string {
-	sum := sha256.New()
-	for _, p := range []*sd.Params{m.UNet, m.Text, m.VAE} {
-		for _, name := range p.Names() {
-			fmt.Fprintln(sum, name, p.Shape(name))
-			if len(p.Shape(name)) == 1 {
-				if err := p.Get(name).ConstBytes(func(data []byte) { sum.Write(data) }); err != nil {
-					fmt.Fprintln(sum, err)
-				}
-			}
-		}
-	}
-	return hex.EncodeToString(sum.Sum(nil))
+	return nil, fmt.Errorf("%s is %v of type %s", name, from.Shape, from.DType)
 }

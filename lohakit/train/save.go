@@ -29,6 +29,9 @@ func (r *Run) save(path, added string) error {
 	if !strings.HasSuffix(path, ".safetensors") {
 		return fault.New(fault.Invalid, "save adapter", path, "the name does not end in .safetensors").Fix("add it")
 	}
+	if err := r.Sync(); err != nil {
+		return err
+	}
 	a, dtype := r.Adapter, map[string]checkpoint.DType{"fp16": checkpoint.F16, "bf16": checkpoint.BF16, "fp32": checkpoint.F32}[r.Config.SaveDType]
 	a.Precision = dtype
 	for _, e := range a.Embeddings {
@@ -102,9 +105,6 @@ func (r *Run) ended(every int) int {
 func (r *Run) saveScheduled(suffix func(int) string, number, old int, forget bool) error {
 	if err := os.MkdirAll(r.Config.OutputDir, 0o755); err != nil {
 		return fault.New(fault.IO, "save adapter", r.Config.OutputDir, "%w", err).Fix("choose another OutputDir")
-	}
-	if err := r.Sync(); err != nil {
-		return err
 	}
 	path := func(number int) string {
 		return filepath.Join(r.Config.OutputDir, r.Config.OutputName+suffix(number)+".safetensors")
