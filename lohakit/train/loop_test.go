@@ -147,6 +147,9 @@ func TestRun(t *testing.T) {
 		if !slices.EqualFunc(kept, everything(t, r), slices.Equal[[]byte]) {
 			t.Error("the state moved")
 		}
+		if loss, err := r.Validate(1); !fault.Is(err, fault.Numeric) {
+			t.Errorf("validated as %v, %v", loss, err)
+		}
 	})
 }
 

@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/gomlx/gomlx/pkg/core/tensors"
@@ -35,6 +36,7 @@ func (r *Run) validateOnSchedule(report func(Status)) error {
 // Validate returns the mean loss over the first batches of the images that Config.Validation holds out, of the trained ones where there are
 // none, with noise and timesteps that are the same at every call and in every run of this Seed, so that two figures differ by what was learnt
 // and not by what was drawn. batches is 1 or more; neither the images nor their captions are varied.
+// A loss that is not finite is a fault of kind Numeric.
 func (r *Run) Validate(batches int) (float64, error) {
 	if batches < 1 {
 		return 0, fault.New(fault.Invalid, "validate", "batches", "%d batches", batches).Fix("use 1 or more")
@@ -77,6 +79,9 @@ func (r *Run) lossOf(packed []*tensors.Tensor, batches int) (float64, error) {
 		for _, l := range each[:len(samples)] {
 			sum, n = sum+float64(l), n+1
 		}
+	}
+	if !finite(sum) {
+		return 0, fault.New(fault.Numeric, "validate", fmt.Sprintf("step %d", r.done), "loss is %v", sum).Fix("lower LR or Alpha and start again")
 	}
 	return sum / float64(n), nil
 }
