@@ -97,7 +97,8 @@ type FolderPlan struct {
 }
 
 // Plan works out the epochs for a number of optimizer steps, or the steps for a number of epochs when steps is 0. accumulation is the
-// number of batches that make one step, 1 or more.
+// number of batches that make one step, 1 or more. A step takes as many also where an epoch ends, so that every batch weighs the same: kohya's
+// trainer makes a short step there, and so up to one step more in every epoch.
 func (s *Set) Plan(steps, epochs, accumulation int) Plan {
 	p := Plan{Images: len(s.Items), Samples: s.count(false) + s.count(true), RegSamples: s.count(true), Folders: s.folderPlans(),
 		Buckets: s.Buckets(), Batches: s.StepsPerEpoch(), Accumulation: max(1, accumulation), Steps: steps, Warnings: s.Warnings}

@@ -55,7 +55,7 @@ type Config struct {
 	SafeguardWarmup  bool    // keep warm-up out of Prodigy's estimate; false
 	MaxGradNorm      float64 // gradients longer than this are scaled down to it; 1 (tool); 0 off
 	MaxNorm          float64 // no layer's difference is longer than this (Frobenius norm) after a step: scale_weight_norms; 0 off; 1 is customary
-	GradAccumulation int     // batches whose gradients are averaged into one step; 1 (tool)
+	GradAccumulation int     // batches whose gradients are averaged into one step, the next epoch's where one ends (kohya's step is short there); 1 (tool)
 
 	// How much faster or slower some of it learns. A list of shares is written "0,0.5,1", what is missing being 1, or as one of the curves
 	// cosine, sine, linear, reverse_linear and zeros, which may be raised: "sine+.25".

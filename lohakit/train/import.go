@@ -200,6 +200,9 @@ func (in *Imported) read(options map[string]any) error {
 	if c.Steps == 0 && in.textStop > 0 {
 		in.note("stop_text_encoder_training is a share of the steps, which are not known before the dataset is: TextStop is left 0")
 	}
+	if c.Steps == 0 && c.GradAccumulation > 1 {
+		in.note("gradient_accumulation_steps goes on across the ends of epochs here: the trainer ends each with a short step, and may make a step more in it")
+	}
 	in.saving()
 	c.TextStop += int(math.Ceil(in.textStop * float64(c.Steps)))
 	c.Warmup += int(in.warmup * float64(c.Steps))

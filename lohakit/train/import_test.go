@@ -65,6 +65,16 @@ func TestImportWord(t *testing.T) {
 	}
 }
 
+// Accumulated steps that are counted by epochs are fewer here than in kohya's trainer, which is said.
+func TestImportAccumulation(t *testing.T) {
+	for text, notes := range map[string]int{"max_train_epochs = 2": 1, "max_train_steps = 2": 0} {
+		in, err := parseImport([]byte("gradient_accumulation_steps = 4\n" + text + "\n"))
+		if err != nil || in.Config.GradAccumulation != 4 || len(in.Notes) != notes {
+			t.Errorf("%s: notes %q, %v", text, in.Notes, err)
+		}
+	}
+}
+
 // Every field that LoRA_Easy_Training_Scripts of March 2023 writes is known: it sets something, or is noted when it has no effect, or
 // is about that program itself. What a file leaves out has that program's defaults, not this one's.
 func TestEveryEasyScriptsField(t *testing.T) {
