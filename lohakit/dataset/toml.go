@@ -95,8 +95,10 @@ func parseTOML(text, dir string) (*Set, error) {
 			if sub.Dir == "" {
 				return nil, fmt.Errorf("a subset of datasets number %d has no image_dir", i+1)
 			}
-			if !filepath.IsAbs(sub.Dir) {
-				sub.Dir = filepath.Join(dir, sub.Dir)
+			for _, folder := range []*string{&sub.Dir, &sub.MaskDir} {
+				if *folder != "" && !filepath.IsAbs(*folder) {
+					*folder = filepath.Join(dir, *folder)
+				}
 			}
 			if sub, err = sub.complete(); err != nil {
 				return nil, err

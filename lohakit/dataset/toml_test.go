@@ -93,6 +93,17 @@ func TestDatasetsOfAFileAreIndependent(t *testing.T) {
 	}
 }
 
+// Folders are relative to the file, those of masks too.
+func TestFoldersOfAFile(t *testing.T) {
+	set, err := parseTOML("[[datasets]]\nconditioning_data_dir = 'masks'\n[[datasets.subsets]]\nimage_dir = 'a'\n[[datasets.subsets]]\nimage_dir = '/b'\nconditioning_data_dir = ''\n", "/data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := set.planned[0], set.planned[1]; a.Dir != "/data/a" || a.MaskDir != "/data/masks" || b.Dir != "/b" || b.MaskDir != "" {
+		t.Errorf("%+v", set.planned)
+	}
+}
+
 // Without buckets, as a file has it that does not ask for them, their limits do not stand in the way of a resolution beyond them.
 func TestLimitsOfBucketsThatAreOff(t *testing.T) {
 	for _, side := range []string{"64", "2048"} {
