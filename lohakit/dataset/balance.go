@@ -166,8 +166,12 @@ func LoadTree(root string, weights []Weight, opts Options) (*Set, error) {
 	set := &Set{Options: opts}
 	for _, f := range folders {
 		sub := opts.Subset
-		sub.Dir, sub.Repeats, sub.ClassTokens = filepath.Join(root, filepath.FromSlash(f.Path)), f.Repeats(), path.Base(f.Path)
+		sub.Dir, sub.Repeats = filepath.Join(root, filepath.FromSlash(f.Path)), f.Repeats()
+		sub.ClassTokens = sub.Name()
 		set.addSubset(sub)
+	}
+	if err := set.addRegularization(); err != nil {
+		return nil, err
 	}
 	return set, set.finish(root)
 }

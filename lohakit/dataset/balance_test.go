@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -55,6 +56,25 @@ func TestBalanceGivesTheCardsComposition(t *testing.T) {
 	}
 	if images != 6360 || samples != 19425 {
 		t.Errorf("%d images, %d samples; the card has 6360 and 19425", images, samples)
+	}
+}
+
+// A tree has regularization images beside it as folders in kohya form do, and images at its root are of the root's class.
+func TestLoadTreeAtItsRoot(t *testing.T) {
+	root, reg := filepath.Join(t.TempDir(), "Tilty"), t.TempDir()
+	writeImage(t, filepath.Join(root, "a.png"), 16, 16)
+	writeImage(t, filepath.Join(root, "hats", "b.png"), 16, 16)
+	writeImage(t, filepath.Join(reg, "1_girl", "c.png"), 16, 16)
+	set, err := LoadTree(root, nil, Options{Resolution: Square(16), Regularization: reg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var captions []string
+	for _, item := range set.Items {
+		captions = append(captions, item.Caption)
+	}
+	if !slices.Equal(captions, []string{"Tilty", "hats", "girl"}) || set.count(true) != 2 {
+		t.Errorf("captions %q, %d regularization samples", captions, set.count(true))
 	}
 }
 

@@ -86,14 +86,20 @@ func Load(dir string, opts Options) (*Set, error) {
 	if err := set.addFolders(dir, opts.Subset); err != nil {
 		return nil, err
 	}
-	if opts.Regularization != "" {
-		sub := opts.Subset
-		sub.Regularization = true
-		if err := set.addFolders(opts.Regularization, sub); err != nil {
-			return nil, err
-		}
+	if err := set.addRegularization(); err != nil {
+		return nil, err
 	}
 	return set, set.finish(dir)
+}
+
+// addRegularization adds the folders of Options.Regularization, if there are any.
+func (s *Set) addRegularization() error {
+	if s.Options.Regularization == "" {
+		return nil
+	}
+	sub := s.Options.Subset
+	sub.Regularization = true
+	return s.addFolders(s.Options.Regularization, sub)
 }
 
 // finish arranges what was read, and names every file that cannot be used.
