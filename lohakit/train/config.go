@@ -255,6 +255,15 @@ func differences(a, b reflect.Value, parts *[]string) {
 
 // ReadConfig reads a configuration written as JSON: fields that are left out keep their defaults, unknown ones are refused by name.
 func ReadConfig(data []byte) (Config, error) {
+	c, err := parseConfig(data)
+	if err != nil {
+		return c, err
+	}
+	return c, c.Check()
+}
+
+// parseConfig is ReadConfig without Check.
+func parseConfig(data []byte) (Config, error) {
 	c := Default()
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
@@ -267,5 +276,5 @@ func ReadConfig(data []byte) (Config, error) {
 	if err != nil {
 		return Default(), fault.New(fault.Invalid, "read configuration", "", "%w", err).Fix("use the field names of train.Config")
 	}
-	return c, c.Check()
+	return c, nil
 }

@@ -190,10 +190,7 @@ func (in *Imported) read(options map[string]any) error {
 		}
 	}
 	// What depends on several options.
-	if c.SamplePrompts == "" && (c.SampleEvery > 0 || c.SampleEveryEpochs > 0 || c.SampleAtFirst) {
-		in.note("previews are left out: there are no prompts for them")
-		c.SampleEvery, c.SampleEveryEpochs, c.SampleAtFirst = 0, 0, false
-	}
+	in.withoutPrompts()
 	if c.Steps == 0 && in.warmup > 0 {
 		in.note("lr_warmup_steps is a share of the steps, which are not known before the dataset is: Warmup is left 0")
 	}
@@ -222,6 +219,14 @@ func (in *Imported) read(options map[string]any) error {
 		c.Kind, c.Preset = adapter.LoCon, "lycoris-0.1.2"
 	}
 	return nil
+}
+
+// withoutPrompts leaves previews out if there are no prompts for them.
+func (in *Imported) withoutPrompts() {
+	if c := &in.Config; c.SamplePrompts == "" && (c.SampleEvery > 0 || c.SampleEveryEpochs > 0 || c.SampleAtFirst) {
+		in.note("previews are left out: there are no prompts for them")
+		c.SampleEvery, c.SampleEveryEpochs, c.SampleAtFirst = 0, 0, false
+	}
 }
 
 // saving is what of saved files depends on several options: save_last_n_steps counts steps, not files, and save_n_epoch_ratio wants so many files.

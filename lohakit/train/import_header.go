@@ -25,8 +25,19 @@ var ofResult = []string{"session_id", "training_started_at", "training_finished_
 // are unknown or have no effect here are named in Notes.
 func ImportHeader(metadata map[string]string) (Imported, error) {
 	if own, ok := metadata["lohakit.config"]; ok {
-		c, err := ReadConfig([]byte(own))
-		return Imported{Config: c, BaseModel: metadata["ss_sd_model_name"], VAE: metadata["ss_vae_name"]}, err
+		c, err := parseConfig([]byte(own))
+		in := Imported{Config: c, BaseModel: metadata["ss_sd_model_name"], VAE: metadata["ss_vae_name"]}
+		if err != nil {
+			return in, err
+		}
+		if path := c.promptsFile(); path != "" {
+			in.Config.SamplePrompts = ""
+			if err := samplePrompts(&in, path); err != nil {
+				return in, err
+			}
+			in.withoutPrompts()
+		}
+		return in, in.Config.Check()
 	}
 	in := Imported{Config: Default()}
 	in.Config.Tucker = false

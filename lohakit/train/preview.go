@@ -97,7 +97,7 @@ func (r *Run) writePreview(when string, i int, o sample.Options, img image.Image
 // leave the seed to chance it is the run's, so that previews of different steps can be compared.
 func (c Config) samples() (list []sample.Options, err error) {
 	text := c.SamplePrompts
-	if strings.HasSuffix(text, ".txt") && !strings.ContainsRune(text, '\n') {
+	if c.promptsFile() != "" {
 		data, err := os.ReadFile(text)
 		if err != nil {
 			return nil, fault.New(fault.IO, "read prompts", text, "%w", err).Fix("write the prompts themselves into SamplePrompts")
@@ -120,6 +120,14 @@ func (c Config) samples() (list []sample.Options, err error) {
 		return nil, fault.New(fault.Invalid, "configure training", "SamplePrompts", "there is no prompt to draw").Fix("write one, or set SampleEvery to 0")
 	}
 	return list, nil
+}
+
+// promptsFile is the file that SamplePrompts names; "" if it is the prompts themselves.
+func (c Config) promptsFile() string {
+	if strings.HasSuffix(c.SamplePrompts, ".txt") && !strings.ContainsRune(c.SamplePrompts, '\n') {
+		return c.SamplePrompts
+	}
+	return ""
 }
 
 // promptLine is one prompt with its options.

@@ -77,7 +77,7 @@ func (r *Run) Checkpoint(path string) error {
 }
 
 // Resume goes on with a run that Checkpoint wrote, exactly as if it had not been interrupted. model and data must be those it began with, and
-// the files that Weights, BaseWeights and Embeddings name still be there.
+// the files that Weights, BaseWeights, Embeddings and SamplePrompts name still be there.
 // edit (may be nil) may change the configuration: the number of steps, rates, losses, but not the adapter, the kind of optimizer, or what divides
 // its state: UNetOnly, TextOnly, rates by block.
 func Resume(model *sd.Model, data *dataset.Set, path string, edit func(*Config)) (*Run, error) {

@@ -91,6 +91,23 @@ func TestSaveState(t *testing.T) {
 	}
 }
 
+// An adapter's own header is read also where the file of prompts that its training drew is not: previews are left out then, which is said.
+func TestHeaderWithoutItsPrompts(t *testing.T) {
+	cfg := tinyConfig()
+	cfg.SampleEvery, cfg.SamplePrompts = 5, filepath.Join(t.TempDir(), "prompts.txt")
+	if err := os.WriteFile(cfg.SamplePrompts, []byte("1girl"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	header := tinyRun(t, cfg).Metadata("file")
+	if in, err := ImportHeader(header); err != nil || in.Config.SamplePrompts != cfg.SamplePrompts || len(in.Notes) > 0 {
+		t.Errorf("%+v, %v", in, err)
+	}
+	os.Remove(cfg.SamplePrompts)
+	if in, err := ImportHeader(header); err != nil || in.Config.SampleEvery != 0 || in.Config.LR != cfg.LR || len(in.Notes) != 2 {
+		t.Errorf("%+v, %v", in, err)
+	}
+}
+
 // The trainer's options for these mean the same here.
 func TestImportSchedules(t *testing.T) {
 	in, err := parseImport([]byte("sample_every_n_epochs = 2\nsample_prompts = \"testdata/prompts.txt\"\nvalidate_every_n_epochs = 3\nsave_state = true\nvalidation_split = 0.1\n"))
