@@ -92,6 +92,16 @@ func TestConfigJSON(t *testing.T) {
 	}
 }
 
+// A rate that is no number would end in an adapter of NaN, one below 0 unlearns.
+func TestPiecesAreRates(t *testing.T) {
+	for _, pieces := range []string{"nan:5,1", "1:5,inf", "1:5,-1"} {
+		c := Default()
+		if c.Scheduler, c.SchedulerPieces = "piecewise_constant", pieces; !fault.Is(c.Check(), fault.Invalid) {
+			t.Errorf("%s passed", pieces)
+		}
+	}
+}
+
 func TestCheckNamesTheField(t *testing.T) {
 	for field, change := range map[string]func(*Config){
 		"LR":                    func(c *Config) { c.LR = -1 },

@@ -94,19 +94,28 @@ func (s Schedule) pieces() (pieces []piece, last float64, err error) {
 	for _, f := range fields[:len(fields)-1] {
 		factor, until, _ := strings.Cut(f, ":")
 		var p piece
-		if p.factor, err = strconv.ParseFloat(strings.TrimSpace(factor), 64); err != nil {
-			return nil, 0, fmt.Errorf("%q is not a factor", factor)
+		if p.factor, err = pieceFactor(factor); err != nil {
+			return nil, 0, err
 		}
 		if p.until, err = strconv.Atoi(strings.TrimSpace(until)); err != nil {
 			return nil, 0, fmt.Errorf("%q is not a step", until)
 		}
 		pieces = append(pieces, p)
 	}
-	if last, err = strconv.ParseFloat(strings.TrimSpace(fields[len(fields)-1]), 64); err != nil {
-		return nil, 0, fmt.Errorf("%q is not a factor", fields[len(fields)-1])
+	if last, err = pieceFactor(fields[len(fields)-1]); err != nil {
+		return nil, 0, err
 	}
 	if !slices.IsSortedFunc(pieces, func(a, b piece) int { return a.until - b.until }) {
 		return nil, 0, fmt.Errorf("steps do not rise")
 	}
 	return pieces, last, nil
+}
+
+// pieceFactor reads a factor on a rate, from 0.
+func pieceFactor(text string) (float64, error) {
+	v, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+	if err != nil || !(v >= 0) || math.IsInf(v, 0) {
+		return 0, fmt.Errorf("%q is not a factor from 0", text)
+	}
+	return v, nil
 }
