@@ -63,7 +63,7 @@ type network struct {
 }
 
 func newNetwork(m *sd.Model, a *adapter.Adapter, cfg Config) *network {
-	n := &network{model: m.Config, words: len(a.Embeddings), unet: namesOf(m.UNet), text: namesOf(m.Text), adapter: a, cfg: cfg,
+	n := &network{model: m.Config, words: len(a.Embeddings), unet: namesOf(m.UNet), text: namesOf(m.Text), adapter: a.Bare(), cfg: cfg,
 		compiled: map[string]bool{}}
 	n.model.Text.Extra = sd.NewLexicon(a.Embeddings...).Rows()
 	all := adapter.Layers(m.Config)

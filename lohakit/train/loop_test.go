@@ -6,9 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gomlx/gomlx/pkg/core/tensors"
 
@@ -170,6 +172,25 @@ func TestOrderOfTensorsDoesNotMatter(t *testing.T) {
 	if got, err := second.Validate(1); err != nil || math.Abs(got-want) > 1e-5*want {
 		t.Errorf("loss %v in the other order, want %v; %v", got, want, err)
 	}
+}
+
+// The graphs that later runs share keep no adapter alive.
+func TestSharedGraphsKeepNoWeights(t *testing.T) {
+	cfg := tinyConfig()
+	cfg.Kind, cfg.Seed = adapter.Full, 5
+	r := tinyRun(t, cfg)
+	gone := make(chan bool)
+	runtime.AddCleanup(r.Adapter.Params, func(c chan bool) { close(c) }, gone)
+	r = nil
+	for range 200 {
+		runtime.GC()
+		select {
+		case <-gone:
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	t.Error("the adapter of a run that nobody has any more is kept")
 }
 
 // An image whose mask is missing stops every step until the mask is there, and then the run goes on.
