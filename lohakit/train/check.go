@@ -140,7 +140,7 @@ func (c Config) checkTogether() error {
 	if _, err := c.blockRates(adapter.Blocks(adapter.Layers(sd.SD1Config()))); err != nil {
 		return fault.New(fault.Invalid, "configure training", "", "%w", err).Fix(`write a share for each block, "0,0.5,1", or a curve such as "sine+.25"`)
 	}
-	if c.SampleEvery > 0 || c.SampleEveryEpochs > 0 || c.SampleAtFirst {
+	if c.draws() {
 		if _, err := c.samples(); err != nil {
 			return err
 		}

@@ -223,7 +223,7 @@ func (in *Imported) read(options map[string]any) error {
 
 // withoutPrompts leaves previews out if there are no prompts for them.
 func (in *Imported) withoutPrompts() {
-	if c := &in.Config; c.SamplePrompts == "" && (c.SampleEvery > 0 || c.SampleEveryEpochs > 0 || c.SampleAtFirst) {
+	if c := &in.Config; c.SamplePrompts == "" && c.draws() {
 		in.note("previews are left out: there are no prompts for them")
 		c.SampleEvery, c.SampleEveryEpochs, c.SampleAtFirst = 0, 0, false
 	}

@@ -95,6 +95,9 @@ func newRun(model *sd.Model, data *dataset.Set, cfg Config, a *adapter.Adapter, 
 		return nil, fault.New(fault.Invalid, "configure training", "ClipSkip", "%d is more than the %d layers of this text encoder",
 			cfg.ClipSkip, model.Config.Text.Layers).Fix("use 1 or 2")
 	}
+	if err := cfg.checkPreviews(model); err != nil {
+		return nil, err
+	}
 	encoder, err := dataset.NewEncoder(model, dataset.LatentOptions{Mean: cfg.LatentsMean, Cache: cfg.LatentsCache})
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lohakit/notebook/lohakit/fault"
 	"github.com/lohakit/notebook/lohakit/sample"
+	"github.com/lohakit/notebook/lohakit/sd"
 )
 
 // Preview is what was drawn by schedule after a step.
@@ -91,6 +92,23 @@ func (r *Run) writePreview(when string, i int, o sample.Options, img image.Image
 		return bad(err)
 	}
 	return nil
+}
+
+// draws tells whether there will be previews.
+func (c Config) draws() bool { return c.SampleEvery > 0 || c.SampleEveryEpochs > 0 || c.SampleAtFirst }
+
+// checkPreviews refuses previews that the model cannot draw, before training instead of in the middle of it.
+func (c Config) checkPreviews(m *sd.Model) error {
+	if !c.draws() {
+		return nil
+	}
+	options, err := c.samples()
+	for _, o := range options {
+		if _, _, err := (sample.Request{Model: m, Options: o}).Info(); err != nil {
+			return fault.New(fault.Invalid, "configure training", "SamplePrompts", "%q: %w", o.Prompt, err)
+		}
+	}
+	return err
 }
 
 // samples reads SamplePrompts: one prompt a line, "#" starting a comment line, options after " --" as the trainers write them. Where they

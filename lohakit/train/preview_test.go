@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lohakit/notebook/lohakit/dataset"
 	"github.com/lohakit/notebook/lohakit/fault"
 	"github.com/lohakit/notebook/lohakit/sample"
 )
@@ -55,6 +56,21 @@ func TestPreviewsOfEpochs(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(cfg.OutputDir, "sample", "*"))
 	if err != nil || len(files) != 1 || filepath.Base(files[0]) != "adapter_e000001_00_5.png" {
 		t.Errorf("%q, %v", files, err)
+	}
+}
+
+// What a model cannot draw is refused before training.
+func TestPreviewsAreCheckedFirst(t *testing.T) {
+	for _, options := range []string{"--w 33", "--s 5000", "--l -1"} {
+		cfg := tinyConfig()
+		cfg.SampleEvery, cfg.SamplePrompts = 5, "1girl "+options
+		data, err := dataset.Load("testdata/images", cfg.Dataset())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := New(tinyModel(t), data, cfg); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "SamplePrompts") {
+			t.Errorf("%s: %v", options, err)
+		}
 	}
 }
 
