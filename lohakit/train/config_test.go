@@ -42,6 +42,10 @@ func TestDatasetFileDecides(t *testing.T) {
 	if r, err := New(tinyModel(t), data, cfg); err != nil || len(r.Warnings) != 0 {
 		t.Errorf("where both say the same: %q, %v", r.Warnings, err)
 	}
+	cfg.BatchSize, cfg.Devices = 4, 4
+	if _, err := New(tinyModel(t), data, cfg); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "batches of 2") {
+		t.Errorf("four devices for the file's batches of two: %v", err)
+	}
 }
 
 func TestDefaultIsTheCards(t *testing.T) {

@@ -90,6 +90,9 @@ func newRun(model *sd.Model, data *dataset.Set, cfg Config, a *adapter.Adapter, 
 		if h := data.Options.Resolution.H; h != cfg.Resolution {
 			cfg.Height = h
 		}
+		if err := cfg.checkTogether(); err != nil { // Devices have to share its batches
+			return nil, err
+		}
 	}
 	if cfg.ClipSkip > model.Config.Text.Layers {
 		return nil, fault.New(fault.Invalid, "configure training", "ClipSkip", "%d is more than the %d layers of this text encoder",
