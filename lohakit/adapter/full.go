@@ -30,6 +30,9 @@ func (normForm) plan(_ layerSpec, l Layer) []PlannedTensor {
 
 func (normForm) delta(c call) *Node { return c.direct("w_norm", "b_norm") }
 
+// ofBias are the tensors that change a layer's bias; all others change its weight.
+var ofBias = []string{"diff_b", "b_norm"}
+
 // direct is the stored difference of the weight or of the bias; nil if there is none.
 func (c call) direct(weight, bias string) *Node {
 	suffix := weight

@@ -137,9 +137,16 @@ func (s *Grouped) Apply(base sd.Weights, chance Chance) sd.Weights {
 			return nil, nil
 		}
 		st, _ := s.find(m.name)
-		return st.own, func(own []*Node) *Node {
+		var suffixes []string
+		var from []*Node // what changes the bias is none of it: it would have its gradient from there and from here
+		for i, suffix := range st.Suffixes {
+			if !slices.Contains(ofBias, suffix) {
+				suffixes, from = append(suffixes, suffix), append(from, st.own[i])
+			}
+		}
+		return from, func(own []*Node) *Node {
 			c := call{module: m, target: target, base: weight, remade: true}
-			c.own = func(suffix string) *Node { return own[slices.Index(st.Suffixes, suffix)] }
+			c.own = func(suffix string) *Node { return own[slices.Index(suffixes, suffix)] }
 			return c.dropping(s.a.Spec, c.delta(), chance)
 		}
 	}

@@ -24,7 +24,7 @@ func (a *Adapter) Changes(p *sd.Params) []string {
 // changes reports whether the module has a difference for the target.
 func (m *module) changes(target string) bool {
 	if target == "bias" {
-		return m.has["diff_b"] != nil || m.has["b_norm"] != nil
+		return slices.ContainsFunc(ofBias, func(suffix string) bool { return m.has[suffix] != nil })
 	}
 	return target == "weight"
 }

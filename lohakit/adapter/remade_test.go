@@ -20,9 +20,18 @@ func TestRemadeWeights(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, spec := range []Spec{
+		{Kind: LoHa, Dim: 3, Alpha: 1, ConvDim: 2, ConvAlpha: 1, Tucker: true},
+		{Kind: Full, Dim: 1, Rules: []Rule{{Match: "mid_block.resnets.0.conv1"}, {Match: "lora_*", Skip: true}}}, // a weight that is made again, a bias that is not
+	} {
+		t.Run(string(spec.Kind), func(t *testing.T) { remade(t, model, spec) })
+	}
+}
+
+func remade(t *testing.T, model *sd.Model, spec Spec) {
 	ids := make([]int32, sd.Window)
 	ids[0] = 49406
-	a, err := New(model, Spec{Kind: LoHa, Dim: 3, Alpha: 1, ConvDim: 2, ConvAlpha: 1, Tucker: true}, 1)
+	a, err := New(model, spec, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

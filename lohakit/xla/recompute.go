@@ -7,8 +7,8 @@ import (
 )
 
 // Recompute is f(x), none of whose intermediate results is kept for the backward pass: it computes them again when it needs them, which saves
-// memory for about a third more time (Chen et al. 2016). f also returns the weights it read, which gradients must reach. It is called twice
-// and must build the same each time. All nodes must have one dtype.
+// memory for about a third more time (Chen et al. 2016). f also returns the weights it read, which gradients must reach, each once and none made
+// from another. It is called twice and must build the same each time. All nodes must have one dtype.
 func Recompute(x []*Node, f func(x []*Node) (y *Node, weights []*Node)) *Node {
 	y, weights := f(x)
 	return WithGradient(append(slices.Clone(x), weights...), y, func(v *Node) []*Node {
