@@ -1,10 +1,13 @@
 package adapter
 
 import (
+	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/gomlx/gomlx/pkg/core/tensors"
 
+	"github.com/lohakit/notebook/lohakit/checkpoint"
 	"github.com/lohakit/notebook/lohakit/sd"
 )
 
@@ -45,6 +48,56 @@ func TestCloneStays(t *testing.T) {
 	for i := range want {
 		if got[i].Name != want[i].Name || string(got[i].Data) != string(want[i].Data) {
 			t.Errorf("%s changed", want[i].Name)
+		}
+	}
+}
+
+// What is done to an adapter leaves its clones as they are, and the other way round.
+func TestCloneIsItsOwn(t *testing.T) {
+	l := Layer{Part: checkpoint.UNet, Path: "down_blocks.0.resnets.0.conv1", Shape: []int{4, 6, 3, 3}}
+	l.Name = layerName(l.Part, l.Path)
+	base := normalTensor(1, l.Shape...)
+	spec := Spec{Kind: LoHa, Dim: 1, ConvDim: 2, ConvAlpha: 1, Tucker: true, Compat: CompatLyCORIS012}
+	for name, change := range map[string]func(a, other *Adapter) error{
+		"Repair": func(a, _ *Adapter) error { _, err := a.Repair(); return err },
+		"Take":   func(a, other *Adapter) error { _, _, err := a.Take(other); return err },
+		"Only":   func(a, _ *Adapter) error { a.Only(func(string) bool { return false }); return nil },
+	} {
+		for _, changed := range []string{"adapter", "clone"} {
+			a, err := build([]Layer{l}, spec, 1, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			scramble(t, a)
+			other := spec
+			other.ConvAlpha = 2
+			from, err := build([]Layer{l}, other, 2, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := a.Clone()
+			if changed == "clone" {
+				a, b = b, a
+			}
+			look := func() ([]float32, []checkpoint.Tensor) {
+				w, err := b.Weight(l.Path+".weight", base, 1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				list, err := b.Tensors()
+				if err != nil {
+					t.Fatal(err)
+				}
+				return floats(t, w), list
+			}
+			does, holds := look()
+			if err := change(a, from); err != nil {
+				t.Fatal(err)
+			}
+			now, list := look()
+			if !slices.Equal(now, does) || !reflect.DeepEqual(list, holds) {
+				t.Errorf("%s of the %s changed the other", name, changed)
+			}
 		}
 	}
 }
