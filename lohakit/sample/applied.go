@@ -118,17 +118,21 @@ func (e *engine) apply(a *adapter.Adapter, base *sd.Params, weight float64) (*sd
 	for i, name := range names {
 		weights[i], shapes[i] = base.Get(name), base.Shape(name)
 	}
-	own := a.Params.Names()
-	program := compiled(fmt.Sprint("apply ", layout(a), names, shapes), "apply adapter", func(in []*Node) []*Node {
+	layout := a.Layout()
+	program := compiled(fmt.Sprint("apply ", layout.Key, names, shapes), "apply adapter", func(in []*Node) []*Node {
 		rest := in[len(names):]
-		changed := a.Apply(bind(names, in), bind(own, rest), rest[len(own)])
+		changed := layout.Apply(bind(names, in), bind(layout.Params, rest), rest[len(layout.Params)])
 		out := make([]*Node, len(names))
 		for i, name := range names {
 			out[i] = changed.Get(name)
 		}
 		return out
 	})
-	out, err := program.Run(weights, a.Params.Inputs(), float32(weight))
+	own := make([]*tensors.Tensor, len(layout.Params))
+	for i, name := range layout.Params {
+		own[i] = a.Params.Get(name)
+	}
+	out, err := program.Run(weights, own, float32(weight))
 	if err != nil {
 		return nil, err
 	}
@@ -146,13 +150,4 @@ func replaced(base *sd.Params, names []string, by []*tensors.Tensor) *sd.Params 
 		p.Set(name, by[i])
 	}
 	return p
-}
-
-// layout is equal for adapters that make the same graph: of the same Spec, and for a loaded adapter, whose file may hold more than a
-// Spec tells, itself.
-func layout(a *adapter.Adapter) string {
-	if len(a.Metadata) > 0 {
-		return fmt.Sprintf("%p", a)
-	}
-	return fmt.Sprintf("%+v of %v", a.Spec, a.Names())
 }
