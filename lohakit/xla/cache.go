@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -115,7 +116,7 @@ func loadProgram(key *C.char, size *C.size_t) *C.char {
 	if cache.folder == "" {
 		return nil
 	}
-	path := filepath.Join(cache.folder, C.GoString(key))
+	path := filepath.Join(cache.folder, C.GoString(key)+programSuffix)
 	file, err := os.ReadFile(path)
 	if err != nil || len(file) < sha256.Size {
 		return nil
@@ -132,23 +133,31 @@ func loadProgram(key *C.char, size *C.size_t) *C.char {
 
 //export storeProgram
 func storeProgram(key, program *C.char, size C.size_t) {
-	body := unsafe.Slice((*byte)(unsafe.Pointer(program)), size)
-	temp, err := os.CreateTemp(cache.folder, "new-*")
+	store(C.GoString(key), unsafe.Slice((*byte)(unsafe.Pointer(program)), size))
+}
+
+func store(key string, program []byte) {
+	temp, err := os.CreateTemp(cache.folder, "new-*"+programSuffix)
 	if err != nil {
 		return // a full or read-only disk costs only the next compilation
 	}
 	defer os.Remove(temp.Name())
-	sum := sha256.Sum256(body)
+	sum := sha256.Sum256(program)
 	_, err1 := temp.Write(sum[:])
-	_, err2 := temp.Write(body)
-	if err1 != nil || err2 != nil || temp.Close() != nil {
+	_, err2 := temp.Write(program)
+	if err3 := temp.Close(); err1 != nil || err2 != nil || err3 != nil {
 		return
 	}
-	_ = os.Rename(temp.Name(), filepath.Join(cache.folder, C.GoString(key)))
+	_ = os.Rename(temp.Name(), filepath.Join(cache.folder, key+programSuffix))
 	prune(cache.folder, cacheLimit)
 }
 
-// prune removes the files of folder that were not used for longest until the rest take up at most limit bytes.
+// ownName matches what the cache calls its files, those that a killed process left half written too: the folder may hold others.
+var ownName = regexp.MustCompile(`^([0-9a-f]{64}|new-\d+)\` + programSuffix + `$`)
+
+const programSuffix = ".program"
+
+// prune removes the cache's files in folder that were not used for longest until the rest of them take up at most limit bytes.
 func prune(folder string, limit int64) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
@@ -157,7 +166,7 @@ func prune(folder string, limit int64) {
 	var files []os.FileInfo
 	total := int64(0)
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() && ownName.MatchString(e.Name()) {
 			files = append(files, info)
 			total += info.Size()
 		}
