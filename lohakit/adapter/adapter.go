@@ -28,7 +28,7 @@ type Adapter struct {
 	// Save bundles them.
 	Embeddings []sd.Embedding
 
-	// Precision is the type Save writes tensors in: F16, BF16 or F32. Zero means F16; Load sets it to the file's.
+	// Precision is the type Save writes tensors in: F16, BF16 or F32. Zero means F16; Load sets it to the file's, F32 for a file of several.
 	Precision checkpoint.DType
 
 	modules map[string]*module // by the layer's name in files

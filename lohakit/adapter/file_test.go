@@ -161,10 +161,62 @@ func TestLoadFaults(t *testing.T) {
 		{"empty", nil, fault.Unsupported, "adapter"},
 		{"alpha", []checkpoint.Tensor{up, down, tensor("lora_unet_conv_in.alpha", 2)}, fault.Corrupt, "alpha"},
 		{"scalar", []checkpoint.Tensor{tensor("lora_unet_conv_in.lora_up.weight"), down}, fault.Corrupt, "shape"},
+		{"a tensor twice", []checkpoint.Tensor{tensor("lora_te_text_model_x.lora_up.weight", 2, 2), tensor("lora_te_text_model_text_model_x.lora_up.weight", 2, 2),
+			tensor("lora_te_text_model_x.lora_down.weight", 2, 2)}, fault.Corrupt, "lora_te_text_model_text_model_x.lora_up.weight"},
+		{"alpha twice", []checkpoint.Tensor{up, down, tensor("lora_unet_conv_in.alpha"), tensor("unet.conv_in.alpha")}, fault.Corrupt, "unet.conv_in.alpha"},
+		{"an embedding twice", []checkpoint.Tensor{up, down, tensor("bundle_emb.tilty.emb_params", 8), tensor("bundle_emb.tilty.string_to_param.*", 8)},
+			fault.Corrupt, "bundle_emb.tilty.emb_params"},
 	} {
 		_, err := Load(written(t, c.list...))
 		if !fault.Is(err, c.kind) || !strings.Contains(err.Error(), c.text) {
 			t.Errorf("%s: %v, want kind %v with %q", c.name, err, c.kind, c.text)
+		}
+	}
+}
+
+// Programs keep alpha and on_input as integers or truth values too, and in any order.
+func TestLoadWholeNumbers(t *testing.T) {
+	whole := func(name string, d checkpoint.DType, data ...byte) checkpoint.Tensor {
+		return checkpoint.Tensor{Name: name, DType: d, Data: data}
+	}
+	up, down := tensor("lora_unet_conv_in.lora_up.weight", 8, 2, 1, 1), tensor("lora_unet_conv_in.lora_down.weight", 2, 4, 3, 3)
+	for _, c := range []struct {
+		alpha checkpoint.Tensor
+		want  float64
+	}{
+		{whole("lora_unet_conv_in.alpha", checkpoint.I64, 0x2c, 1, 0, 0, 0, 0, 0, 0), 300},
+		{whole("lora_unet_conv_in.alpha", checkpoint.I64, 0, 1, 0, 0, 0, 0, 0, 0), 256},
+		{whole("lora_unet_conv_in.alpha", checkpoint.I32, 0xff, 0xff, 0xff, 0xff), -1},
+		{whole("lora_unet_conv_in.alpha", checkpoint.U8, 200), 200},
+	} {
+		a, err := Load(written(t, up, down, c.alpha))
+		if err != nil {
+			t.Errorf("%v: %v", c.alpha, err)
+		} else if got := a.modules["lora_unet_conv_in"].alpha; got != c.want {
+			t.Errorf("alpha kept as %v is read as %v, want %v", c.alpha.DType, got, c.want)
+		}
+	}
+	for _, d := range []checkpoint.DType{checkpoint.Bool, checkpoint.I64} { // which stand behind and before alpha in the file
+		on := make([]byte, d.Bits()/8)
+		on[0] = 1
+		a, err := Load(written(t, tensor("lora_te_x.weight", 2), whole("lora_te_x.on_input", d, on...), tensor("lora_te_x.alpha")))
+		if err != nil || !a.modules[a.Names()[0]].on {
+			t.Errorf("on_input kept as %v is not read: %v", d, err)
+		}
+	}
+}
+
+// A file of several types is saved again as one that holds all their values.
+func TestLoadMixedTypes(t *testing.T) {
+	for _, c := range []struct{ up, down, want checkpoint.DType }{
+		{checkpoint.F32, checkpoint.F16, checkpoint.F32}, {checkpoint.BF16, checkpoint.F16, checkpoint.F32},
+		{checkpoint.BF16, checkpoint.BF16, checkpoint.BF16}, {checkpoint.F64, checkpoint.F64, checkpoint.F32},
+	} {
+		up, _ := checkpoint.FromFloats("lora_unet_conv_in.lora_up.weight", c.up, []int{8, 1}, []float32{1, 2, 3, 4, 5, 6, 7, 1e-7})
+		down, _ := checkpoint.FromFloats("lora_unet_conv_in.lora_down.weight", c.down, []int{1, 1}, []float32{1})
+		a, err := Load(written(t, up, down))
+		if err != nil || a.Precision != c.want {
+			t.Errorf("%v and %v: %v, %v", c.up, c.down, a.Precision, err)
 		}
 	}
 }

@@ -43,16 +43,22 @@ func FromTensors(path string, list []checkpoint.Tensor, metadata map[string]stri
 	if metadata != nil {
 		a.Metadata = maps.Clone(metadata)
 	}
+	seen := map[string]string{} // names in the file by what they mean
 	for _, t := range list {
 		e, bundled, err := sd.ReadBundled(path, t)
+		means := e.Key()
 		if bundled && err == nil {
 			a.Embeddings = append(a.Embeddings, e)
 		} else if err == nil {
-			err = a.read(path, t)
+			means, err = a.read(path, t)
 		}
 		if err != nil {
 			return nil, err
 		}
+		if other, twice := seen[means]; twice {
+			return nil, fault.New(fault.Corrupt, "load adapter", path, "%s and %s both mean %s", other, t.Name, means).Fix("leave one of them out")
+		}
+		seen[means] = t.Name
 	}
 	if len(a.modules) == 0 {
 		return nil, fault.New(fault.Unsupported, "load adapter", path, "none of its %d tensors is one of an adapter", len(list)).
@@ -75,57 +81,85 @@ func FromTensors(path string, list []checkpoint.Tensor, metadata map[string]stri
 	return a, nil
 }
 
-// read takes in one tensor of the file.
-func (a *Adapter) read(path string, t checkpoint.Tensor) error {
+// read takes in one tensor of the file; means is the name that it has here.
+func (a *Adapter) read(path string, t checkpoint.Tensor) (means string, err error) {
 	name, suffix, module, ok := splitKey(t.Name)
 	if !ok {
-		return fault.New(fault.Unsupported, "load adapter", path, "tensor %q is not one of a Stable Diffusion 1.x adapter", t.Name)
+		return "", fault.New(fault.Unsupported, "load adapter", path, "tensor %q is not one of a Stable Diffusion 1.x adapter", t.Name)
 	}
 	if strings.HasPrefix(name, "lora_te1_") || strings.HasPrefix(name, "lora_te2_") {
-		return fault.New(fault.Unsupported, "load adapter", path, "it is for SDXL (it has %s)", name)
+		return "", fault.New(fault.Unsupported, "load adapter", path, "it is for SDXL (it has %s)", name)
 	}
 	f, ok := formOf(suffix)
 	if !ok {
-		return fault.New(fault.Unsupported, "load adapter", path, "tensor %q is of a kind that is not supported", t.Name).
+		return "", fault.New(fault.Unsupported, "load adapter", path, "tensor %q is of a kind that is not supported", t.Name).
 			Fix("supported are LoRA, LoCon, LoHa, LoKr, (IA)³, full differences and DoRA")
 	}
+	single := suffix == "alpha" || suffix == "on_input"
 	values, err := t.Floats()
-	if err != nil && t.Len() == 1 && len(t.Data) == 8 { // on_input, which some programs keep as an integer
-		values, err = []float32{float32(t.Data[0])}, nil
+	if err != nil && single {
+		values, err = whole(t, err)
 	}
 	if err != nil {
-		return err
+		return "", err
 	}
 	if i := slices.IndexFunc(values, func(v float32) bool { return v != v || math.IsInf(float64(v), 0) }); i >= 0 {
-		return fault.New(fault.Numeric, "load adapter", path, "tensor %s holds %v at element %d", t.Name, values[i], i).
+		return "", fault.New(fault.Numeric, "load adapter", path, "tensor %s holds %v at element %d", t.Name, values[i], i).
 			Fix("use an earlier save of the same training")
 	}
 	m := a.module(name, f)
+	means = name + "." + suffix
 	switch {
 	case m.form == nil:
 		m.form = f
 	case f != nil && m.form != f:
-		return fault.New(fault.Corrupt, "load adapter", path, "layer %s has tensors of two kinds, one of them %s", m.name, suffix)
+		return "", fault.New(fault.Corrupt, "load adapter", path, "layer %s has tensors of two kinds, one of them %s", m.name, suffix)
 	}
-	switch suffix {
-	case "alpha", "on_input":
+	if single {
 		if len(values) != 1 {
-			return fault.New(fault.Corrupt, "load adapter", path, "%s has %d values", t.Name, len(values))
+			return "", fault.New(fault.Corrupt, "load adapter", path, "%s has %d values", t.Name, len(values))
 		}
-		m.on = suffix == "on_input" && values[0] != 0
 		if suffix == "alpha" {
 			m.alpha = float64(values[0])
+		} else {
+			m.on = values[0] != 0
 		}
-		return nil
+		return means, nil
 	}
 	if len(t.Shape) == 0 || t.Len() == 0 {
-		return fault.New(fault.Corrupt, "load adapter", path, "%s has the shape %v", t.Name, t.Shape)
+		return "", fault.New(fault.Corrupt, "load adapter", path, "%s has the shape %v", t.Name, t.Shape)
 	}
 	m.path = max(m.path, module)
 	m.has[suffix] = t.Shape
-	a.Precision = t.DType
-	a.Params.Set(m.name+"."+suffix, tensors.FromFlatDataAndDimensions(values, t.Shape...))
-	return nil
+	a.Precision = holding(a.Precision, t.DType)
+	a.Params.Set(means, tensors.FromFlatDataAndDimensions(values, t.Shape...))
+	return means, nil
+}
+
+// whole reads the one integer or truth value as which some programs keep alpha and on_input; for other tensors it returns bad.
+func whole(t checkpoint.Tensor, bad error) ([]float32, error) {
+	if len(t.Data) != t.DType.Bits()/8 || len(t.Data) == 0 {
+		return nil, bad
+	}
+	var v uint64
+	for i, b := range t.Data {
+		v |= uint64(b) << (8 * i)
+	}
+	switch unused := 64 - t.DType.Bits(); t.DType {
+	case checkpoint.I8, checkpoint.I16, checkpoint.I32, checkpoint.I64:
+		return []float32{float32(int64(v<<unused) >> unused)}, nil
+	case checkpoint.Bool, checkpoint.U8, checkpoint.U16, checkpoint.U32, checkpoint.U64:
+		return []float32{float32(v)}, nil
+	}
+	return nil, bad
+}
+
+// holding is the type that holds the values of both without loss, as far as float32 does; all is zero for none.
+func holding(all, more checkpoint.DType) checkpoint.DType {
+	if more == checkpoint.F64 || all != 0 && all != more {
+		return checkpoint.F32
+	}
+	return more
 }
 
 // formOf tells the form of module that has a tensor of the suffix; nil for those that several have.
