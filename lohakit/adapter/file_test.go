@@ -250,6 +250,43 @@ func TestMatchFaults(t *testing.T) {
 	}
 }
 
+// Tensors that do not make the layer's shape are told by Match, before a graph is built of them, and Product has none for them.
+func TestMatchOddShapes(t *testing.T) {
+	m := tiny(t)
+	const conv, linear = "lora_unet_conv_in.", "lora_te_text_model_encoder_layers_0_mlp_fc2." // [8 4 3 3] and [8 16]
+	layer := func(name string, shapes map[string][]int) (list []checkpoint.Tensor) {
+		for suffix, shape := range shapes {
+			list = append(list, tensor(name+suffix, shape...))
+		}
+		return list
+	}
+	for what, list := range map[string][]checkpoint.Tensor{
+		"LoHa with more rows": layer(linear, map[string][]int{"hada_w1_a": {8, 1, 3}, "hada_w1_b": {1, 16}, "hada_w2_a": {8, 1}, "hada_w2_b": {1, 16}}),
+		"LoHa of four axes":   layer(conv, map[string][]int{"hada_w1_a": {8, 1}, "hada_w1_b": {1, 4, 3, 3}, "hada_w2_a": {8, 1}, "hada_w2_b": {1, 36}}),
+		"core of a linear layer": layer(linear, map[string][]int{"lora_up.weight": {8, 2}, "lora_down.weight": {2, 16},
+			"lora_mid.weight": {2, 2}}),
+		"LoKr with a third axis": layer(linear, map[string][]int{"lokr_w1": {2, 2, 3}, "lokr_w2": {4, 8}}),
+		"LoKr of wrong factors":  layer(linear, map[string][]int{"lokr_w1": {2, 2}, "lokr_w2_a": {4, 1, 2}, "lokr_w2_b": {1, 8}}),
+		"bias":                   layer(linear, map[string][]int{"diff": {8, 16}, "diff_b": {16}}),
+		"two lengths": layer(linear, map[string][]int{"lora_up.weight": {8, 2}, "lora_down.weight": {2, 16},
+			"dora_scale": {8, 16}}),
+		"offsets": layer("lora_unet_mid_block_attentions_0_norm.", map[string][]int{"w_norm": {12}, "b_norm": {8}}),
+	} {
+		a, err := Load(written(t, list...))
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+			continue
+		}
+		if err := a.Match(m); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %v", what, err)
+		}
+		shape := map[string][]int{conv: {8, 4, 3, 3}, linear: {8, 16}}[a.Names()[0]+"."]
+		if _, err := a.Product(a.Names()[0], shape); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: a product, %v", what, err)
+		}
+	}
+}
+
 func TestSaveFaults(t *testing.T) {
 	a, err := build(few, Spec{Kind: LoCon, Dim: 1}, 1, nil)
 	if err != nil {

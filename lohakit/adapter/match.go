@@ -38,13 +38,9 @@ func (a *Adapter) Match(m *sd.Model) error {
 
 // fits reports whether the module's tensors make a difference of the layer's shape.
 func (m *module) fits(l Layer) bool {
-	at := func(suffix string, axis int) int {
-		if shape := m.has[suffix]; axis < len(shape) {
-			return shape[axis]
-		}
-		return -1
+	if len(l.Shape) == 0 {
+		return false
 	}
-	rest := func(suffix string) int { return product(m.has[suffix][1:]) }
 	if m.form == (form)(ia3Form{}) {
 		axis := 0
 		if m.on {
@@ -52,70 +48,75 @@ func (m *module) fits(l Layer) bool {
 		}
 		return len(l.Shape) > axis && product(m.has["weight"]) == l.Shape[axis]
 	}
-	if d := m.has["dora_scale"]; d != nil {
-		if len(d) != len(l.Shape) {
-			return false
-		}
-		for axis, n := range d {
-			if n != 1 && n != l.Shape[axis] {
-				return false
-			}
-		}
-	}
 	out, in := l.flat()
 	switch m.form.(type) {
 	case fullForm:
-		return product(m.has["diff"]) == out*in
+		return product(m.has["diff"]) == out*in && (m.has["diff_b"] == nil || product(m.has["diff_b"]) == out)
 	case normForm:
-		return product(m.has["w_norm"]) == out*in && l.norm()
+		return l.norm() && product(m.has["w_norm"]) == out && (m.has["b_norm"] == nil || product(m.has["b_norm"]) == out)
 	}
-	if l.norm() {
+	if l.norm() || !m.lengthsFit(l) {
 		return false
 	}
-	kernel := product(l.Shape[2:])
+	has := func(suffix string, shape ...int) bool { return slices.Equal(m.has[suffix], shape) }
+	core := func(suffix string, r int) bool { // of a Tucker form
+		return len(l.Shape) == 4 && has(suffix, r, r, l.Shape[2], l.Shape[3])
+	}
+	first := func(suffix string) int { return m.has[suffix][0] }
+	rest := func(suffix string) int { return product(m.has[suffix][1:]) }
 	switch m.form.(type) {
 	case lohaForm:
-		r1, r2 := at("hada_w1_b", 0), at("hada_w2_b", 0)
-		if core := m.has["hada_t1"]; core != nil {
-			return slices.Equal(core, append([]int{r1, r1}, l.Shape[2:]...)) &&
-				slices.Equal(m.has["hada_t2"], append([]int{r2, r2}, l.Shape[2:]...)) &&
-				at("hada_w1_a", 0) == r1 && at("hada_w2_a", 0) == r2 && at("hada_w1_a", 1) == out && at("hada_w2_a", 1) == out &&
-				at("hada_w1_b", 1)*kernel == in && at("hada_w2_b", 1)*kernel == in
+		r1, r2 := first("hada_w1_b"), first("hada_w2_b")
+		if m.has["hada_t1"] != nil {
+			return core("hada_t1", r1) && has("hada_w1_a", r1, out) && has("hada_w1_b", r1, l.Shape[1]) &&
+				core("hada_t2", r2) && has("hada_w2_a", r2, out) && has("hada_w2_b", r2, l.Shape[1])
 		}
-		return at("hada_w1_a", 0) == out && at("hada_w2_a", 0) == out && at("hada_w1_a", 1) == r1 && at("hada_w2_a", 1) == r2 &&
-			rest("hada_w1_b") == in && rest("hada_w2_b") == in
+		return has("hada_w1_a", out, r1) && has("hada_w1_b", r1, in) && has("hada_w2_a", out, r2) && has("hada_w2_b", r2, in)
 	case loconForm:
-		r := at("lora_down.weight", 0)
-		if core := m.has["lora_mid.weight"]; core != nil {
-			return slices.Equal(core, append([]int{r, r}, l.Shape[2:]...)) && rest("lora_down.weight")*kernel == in &&
-				at("lora_up.weight", 0) == out && rest("lora_up.weight") == r
+		r := first("lora_down.weight")
+		if first("lora_up.weight") != out || rest("lora_up.weight") != r {
+			return false
 		}
-		return at("lora_up.weight", 0) == out && rest("lora_up.weight") == r && rest("lora_down.weight") == in
+		if m.has["lora_mid.weight"] != nil {
+			return core("lora_mid.weight", r) && rest("lora_down.weight") == l.Shape[1]
+		}
+		return rest("lora_down.weight") == in
 	case lokrForm:
-		a, b := at("lokr_w1", 0), at("lokr_w1", 1)
-		if a < 0 {
-			if at("lokr_w1_a", 1) != at("lokr_w1_b", 0) {
-				return false
-			}
-			a, b = at("lokr_w1_a", 0), at("lokr_w1_b", 1)
-		}
-		c, d := at("lokr_w2", 0), 0
+		a, b, ok := m.factor("lokr_w1", "lokr_w1_a", "lokr_w1_b")
 		switch {
-		case c >= 0:
-			d = rest("lokr_w2")
+		case !ok || out%a != 0 || in%b != 0:
+			return false
+		case m.has["lokr_w2"] != nil:
+			return first("lokr_w2") == out/a && rest("lokr_w2") == in/b
 		case m.has["lokr_t2"] != nil:
-			r := at("lokr_w2_a", 0)
-			if !slices.Equal(m.has["lokr_t2"], append([]int{r, r}, l.Shape[2:]...)) || at("lokr_w2_b", 0) != r {
-				return false
-			}
-			c, d = at("lokr_w2_a", 1), at("lokr_w2_b", 1)*kernel
-		default:
-			if at("lokr_w2_a", 1) != at("lokr_w2_b", 0) {
-				return false
-			}
-			c, d = at("lokr_w2_a", 0), at("lokr_w2_b", 1)
+			r := first("lokr_w2_a")
+			return core("lokr_t2", r) && has("lokr_w2_a", r, out/a) && l.Shape[1]%b == 0 && has("lokr_w2_b", r, l.Shape[1]/b)
 		}
-		return a*c == out && b*d == in
+		c, d, ok := m.factor("", "lokr_w2_a", "lokr_w2_b")
+		return ok && c == out/a && d == in/b
 	}
 	return false
+}
+
+// lengthsFit reports whether DoRA's lengths, if there are any, run along the layer's output or input channels.
+func (m *module) lengthsFit(l Layer) bool {
+	d := m.has["dora_scale"]
+	if d == nil {
+		return true
+	}
+	along := func(axis int) bool {
+		shape := slices.Repeat([]int{1}, len(l.Shape))
+		shape[axis] = l.Shape[axis]
+		return slices.Equal(d, shape)
+	}
+	return along(0) || along(1)
+}
+
+// factor is the size of a matrix, whole or as the product of two; ok is false if it is none.
+func (m *module) factor(whole, left, right string) (rows, columns int, ok bool) {
+	if shape := m.has[whole]; shape != nil {
+		return shape[0], shape[len(shape)-1], len(shape) == 2
+	}
+	x, y := m.has[left], m.has[right]
+	return x[0], y[len(y)-1], len(x) == 2 && len(y) == 2 && x[1] == y[0]
 }
