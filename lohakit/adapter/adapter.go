@@ -55,7 +55,7 @@ type module struct {
 func New(m *sd.Model, spec Spec, seed uint64) (*Adapter, error) {
 	return build(Layers(m.Config), spec, seed, func(l Layer) (*tensors.Tensor, error) {
 		p := m.UNet
-		if strings.HasPrefix(l.Name, "lora_te_") {
+		if l.Part == checkpoint.Text {
 			p = m.Text
 		}
 		return p.Get(l.Path + ".weight"), nil

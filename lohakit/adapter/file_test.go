@@ -287,6 +287,23 @@ func TestMatchOddShapes(t *testing.T) {
 	}
 }
 
+// A file may change layers that no preset does; they are trained like others.
+func TestGroupsOfUnusualLayers(t *testing.T) {
+	m := tiny(t)
+	a, err := Load(written(t, tensor("lora_unet_conv_norm_out.w_norm", 8), tensor("lora_unet_conv_norm_out.b_norm", 8),
+		tensor("lora_te_text_model_embeddings_token_embedding.lora_up.weight", 12, 1), tensor("lora_te_text_model_embeddings_token_embedding.lora_down.weight", 1, 8)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Match(m); err != nil {
+		t.Fatal(err)
+	}
+	groups := a.Groups(m.Config, nil)
+	if len(groups) != 2 || groups[0].Part != checkpoint.Text || len(groups[0].Suffixes) != 2 || groups[1].Part != checkpoint.UNet || len(groups[1].Suffixes) != 2 {
+		t.Errorf("%+v", groups)
+	}
+}
+
 func TestSaveFaults(t *testing.T) {
 	a, err := build(few, Spec{Kind: LoCon, Dim: 1}, 1, nil)
 	if err != nil {

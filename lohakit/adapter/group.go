@@ -35,20 +35,21 @@ func (a *Adapter) Groups(c sd.Config, apart func(Layer) any) []Group {
 	var groups []Group
 	at := map[string]int{}
 	for _, name := range a.order {
-		m, l := a.modules[name], layers[name]
-		out, in := l.flat()
-		key, joint := name, m.joint() && out*in > 0 && out*in <= jointSize
-		if joint {
-			key = fmt.Sprintf("%s %T %v %v %v %d %d", l.Part, m.form, m.alpha, m.compat, m.has, out, in)
-			if apart != nil {
-				key += fmt.Sprint(apart(l))
+		m, key, joint := a.modules[name], name, false
+		if l, ok := layers[name]; ok && m.joint() { // no preset adapts others, but a file may
+			out, in := l.flat()
+			if joint = out*in <= jointSize; joint {
+				key = fmt.Sprintf("%s %T %v %v %v %d %d", l.Part, m.form, m.alpha, m.compat, m.has, out, in)
+				if apart != nil {
+					key += fmt.Sprint(apart(l))
+				}
 			}
 		}
 		i, ok := at[key]
 		if !ok {
 			i = len(groups)
 			at[key] = i
-			groups = append(groups, Group{Part: l.Part, Suffixes: a.trained(m), joint: joint})
+			groups = append(groups, Group{Part: partOf(name), Suffixes: a.trained(m), joint: joint})
 		}
 		groups[i].Layers = append(groups[i].Layers, name)
 	}

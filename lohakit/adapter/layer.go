@@ -43,6 +43,14 @@ func layerName(p checkpoint.Part, path string) string {
 	return prefix + strings.ReplaceAll(path, ".", "_")
 }
 
+// partOf is the part of the layer that files call name.
+func partOf(name string) checkpoint.Part {
+	if strings.HasPrefix(name, "lora_te_") {
+		return checkpoint.Text
+	}
+	return checkpoint.UNet
+}
+
 // Layers lists every layer of the text encoder and the UNet that some preset adapts, in the order of evaluation.
 func Layers(c sd.Config) []Layer {
 	return append(LayersOf(checkpoint.Text, c.Text.Shapes()), LayersOf(checkpoint.UNet, c.UNet.Shapes())...)

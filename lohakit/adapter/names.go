@@ -146,11 +146,7 @@ func withPEFTConfig(path string, metadata map[string]string) map[string]string {
 // usual gives a module that PEFT named the alpha its configuration tells, and the lengths of its output channels, [out] or [1,out,1,1], the
 // shape LyCORIS has: [out,1,…].
 func (a *Adapter) usual(m *module, configs map[checkpoint.Part]peftConfig) {
-	part := checkpoint.UNet
-	if strings.HasPrefix(m.name, "lora_te_") {
-		part = checkpoint.Text
-	}
-	if c, ok := configs[part]; ok && m.alpha == 0 {
+	if c, ok := configs[partOf(m.name)]; ok && m.alpha == 0 {
 		m.alpha = c.alpha(m.path, m.dim())
 	}
 	down := m.has["lora_down.weight"]
