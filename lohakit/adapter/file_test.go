@@ -322,6 +322,18 @@ func TestSaveFaults(t *testing.T) {
 			t.Errorf("saving %v left a file", value)
 		}
 	}
+	for _, alpha := range []float64{1e5, 1e-9} { // infinite and 0 as F16, which would be read as dim
+		if a, err = build(few, Spec{Kind: LoCon, Dim: 1, Alpha: alpha}, 1, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Save(path, nil); !fault.Is(err, fault.Numeric) || !strings.Contains(err.Error(), "alpha") {
+			t.Errorf("saving the alpha %v: %v", alpha, err)
+		}
+		a.Precision = checkpoint.BF16
+		if err := a.Save(path, nil); err != nil {
+			t.Errorf("saving the alpha %v as BF16: %v", alpha, err)
+		}
+	}
 }
 
 // The hash in the metadata is that of the file's bytes after the header, which is how web UIs compute it.

@@ -17,7 +17,7 @@ import (
 
 // Save writes the adapter as LyCORIS and kohya's trainer do, with the tensors as a.Precision (F16 unless it is set), atomically. The
 // keys of metadata are written as they are, and those that other programs need to open the file are added where they are missing.
-// A NaN, or a value too large for F16, is a fault of kind Numeric that names the tensor, and no file is written.
+// A NaN, or a value too large for F16 (an alpha: or too small), is a fault of kind Numeric that names the tensor, and no file is written.
 func (a *Adapter) Save(path string, metadata map[string]string) error {
 	if len(a.order) == 0 {
 		return fault.New(fault.Invalid, "save adapter", path, "it has no layer").Fix("save its embeddings")
@@ -86,6 +86,9 @@ func (a *Adapter) Tensors() ([]checkpoint.Tensor, error) {
 		t, err := checkpoint.FromFloats(name+"."+suffix, dtype, nil, []float32{float32(value)})
 		if err != nil {
 			return nil, err
+		}
+		if v, err := t.Floats(); err != nil || math.IsInf(float64(v[0]), 0) || v[0] == 0 && value != 0 { // which would mean another alpha
+			return nil, fault.New(fault.Numeric, "save", name, "its %s, %v, is out of the range of %v", suffix, value, dtype).Fix("set Precision to BF16 or F32")
 		}
 		list = append(list, t)
 	}
