@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"maps"
 	"math"
 	"slices"
 
@@ -75,9 +76,9 @@ func moments(values []float32) (deviation, kurtosis float64) {
 }
 
 // Repair gives every LoHa's hada_t2 the values of hada_t1, which makes an adapter trained as CompatLyCORIS012 describes do in every
-// program what it did in training. It returns the number of modules changed.
+// program what it did in training. It returns the number of modules changed, none if there is an error.
 func (a *Adapter) Repair() (int, error) {
-	changed := 0
+	cores := map[string]*tensors.Tensor{}
 	for _, name := range a.order {
 		m := a.modules[name]
 		if m.has["hada_t1"] == nil {
@@ -85,17 +86,19 @@ func (a *Adapter) Repair() (int, error) {
 		}
 		v, err := a.values(name + ".hada_t1")
 		if err != nil {
-			return changed, err
+			return 0, err
 		}
 		if !slices.Equal(m.has["hada_t1"], m.has["hada_t2"]) {
-			return changed, fault.New(fault.Corrupt, "repair", name, "cores of shapes %v and %v", m.has["hada_t1"], m.has["hada_t2"])
+			return 0, fault.New(fault.Corrupt, "repair", name, "cores of shapes %v and %v", m.has["hada_t1"], m.has["hada_t2"])
 		}
-		a.Params.Set(name+".hada_t2", tensors.FromFlatDataAndDimensions(v, m.has["hada_t2"]...))
-		changed++
+		cores[name+".hada_t2"] = tensors.FromFlatDataAndDimensions(v, m.has["hada_t2"]...)
+	}
+	for _, key := range slices.Sorted(maps.Keys(cores)) {
+		a.Params.Set(key, cores[key])
 	}
 	a.Spec.Compat, a.fixed = "", sd.NewParams()
 	for _, m := range a.modules {
 		m.compat = ""
 	}
-	return changed, nil
+	return len(cores), nil
 }

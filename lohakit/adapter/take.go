@@ -63,14 +63,16 @@ func (m *module) takes(from *module) error {
 
 // Only leaves out the layers for which keep is false.
 func (a *Adapter) Only(keep func(layer string) bool) {
-	all := a.Params
-	a.Params, a.modules = sd.NewParams(), maps.Clone(a.modules)
+	params, fixed := a.Params, a.fixed
+	a.Params, a.fixed, a.modules = sd.NewParams(), sd.NewParams(), maps.Clone(a.modules)
 	a.order = slices.DeleteFunc(slices.Clone(a.order), func(name string) bool { return !keep(name) })
 	maps.DeleteFunc(a.modules, func(name string, _ *module) bool { return !keep(name) })
 	for _, name := range a.order {
 		for _, suffix := range a.modules[name].suffixes() {
-			if key := name + "." + suffix; all.Has(key) {
-				a.Params.Set(key, all.Get(key))
+			if key := name + "." + suffix; params.Has(key) {
+				a.Params.Set(key, params.Get(key))
+			} else {
+				a.fixed.Set(key, fixed.Get(key))
 			}
 		}
 	}
