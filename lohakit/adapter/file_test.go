@@ -88,7 +88,7 @@ func TestLoadPEFTNames(t *testing.T) {
 		tensor("base_model.model.conv_in.lora_A.weight", 4, 4, 3, 3), tensor("base_model.model.conv_in.lora_B.weight", 8, 4, 1, 1),
 		tensor("base_model.model.conv_in.lora_magnitude_vector", 1, 8, 1, 1)}
 	path := written(t, list...)
-	config := `{"peft_type": "LORA", "r": 4, "lora_alpha": 8, "use_rslora": true, "alpha_pattern": {"conv_in": 2}}`
+	config := `{"peft_type": "LORA", "r": 4, "lora_alpha": 8, "use_rslora": true, "alpha_pattern": {"conv_in": 2, "conv_.*": 16, "conv_i.": 32}}`
 	if err := os.WriteFile(filepath.Join(filepath.Dir(path), "adapter_config.json"), []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}

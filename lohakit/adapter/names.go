@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"math"
@@ -77,9 +78,36 @@ func usualName(name string) string {
 // peftConfig is what PEFT tells of an adapter beside its tensors: in the header of a file that diffusers wrote, its keys beginning with the
 // part, or in adapter_config.json.
 type peftConfig struct {
-	Alpha   float64            `json:"lora_alpha"`
-	RSLoRA  bool               `json:"use_rslora"`
-	Pattern map[string]float64 `json:"alpha_pattern"`
+	Alpha   float64      `json:"lora_alpha"`
+	RSLoRA  bool         `json:"use_rslora"`
+	Pattern peftPatterns `json:"alpha_pattern"`
+}
+
+// peftPatterns are alphas of the modules that a pattern matches, in the order of the file: of several the first counts.
+type peftPatterns []peftPattern
+
+type peftPattern struct {
+	path  *regexp.Regexp
+	alpha float64
+}
+
+// UnmarshalJSON reads an object in its order.
+func (p *peftPatterns) UnmarshalJSON(text []byte) error {
+	var alphas map[string]float64
+	if err := json.Unmarshal(text, &alphas); err != nil {
+		return err
+	}
+	for d := json.NewDecoder(bytes.NewReader(text)); ; {
+		token, err := d.Token()
+		if err != nil {
+			return nil // the end
+		}
+		if pattern, ok := token.(string); ok {
+			if re, err := regexp.Compile(`^(.*\.)?(` + pattern + `)$`); err == nil {
+				*p = append(*p, peftPattern{re, alphas[pattern]})
+			}
+		}
+	}
 }
 
 // peftConfigs reads the configuration of either part out of a header; none for files of other programs.
@@ -107,10 +135,8 @@ func peftConfigs(metadata map[string]string) map[checkpoint.Part]peftConfig {
 // alpha is what the module at a path is scaled by, over its dim.
 func (c peftConfig) alpha(path string, dim int) float64 {
 	alpha := c.Alpha
-	for pattern, a := range c.Pattern { // at most one concerns a module
-		if re, err := regexp.Compile(`(^|.*\.)(` + pattern + `)$`); err == nil && re.MatchString(path) {
-			alpha = a
-		}
+	if i := slices.IndexFunc(c.Pattern, func(p peftPattern) bool { return p.path.MatchString(path) }); i >= 0 {
+		alpha = c.Pattern[i].alpha
 	}
 	if c.RSLoRA {
 		alpha *= math.Sqrt(float64(dim))
