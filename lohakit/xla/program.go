@@ -17,8 +17,9 @@ type Program struct {
 	name    string
 	devices int // 1 unless CompileOn says more
 	fn      func(in []*graph.Node) []*graph.Node
-	mu      sync.Mutex
+	mu      sync.Mutex // of exec
 	exec    *graph.Exec
+	running sync.RWMutex // for reading by whoever uses exec, for writing by Close
 }
 
 // Compile returns the program of fn, which builds the graph from the nodes of the inputs and returns those of the outputs.
@@ -38,6 +39,8 @@ func Donate(t *tensors.Tensor) Donated { return Donated{t} }
 // on the device once it was there), a Donated tensor, a Go number or slice of any rank, or a []any or []*tensors.Tensor of such,
 // which is spliced in. Whatever goes wrong, in fn or in XLA, is an error that names the program.
 func (p *Program) Run(in ...any) ([]*tensors.Tensor, error) {
+	p.running.RLock()
+	defer p.running.RUnlock()
 	exec, err := p.executor()
 	if err != nil {
 		return nil, err
@@ -62,6 +65,8 @@ func (p *Program) Run(in ...any) ([]*tensors.Tensor, error) {
 
 // Prepare compiles the program for the shapes of the inputs without running it. Donated inputs keep their memory.
 func (p *Program) Prepare(in ...any) error {
+	p.running.RLock()
+	defer p.running.RUnlock()
 	exec, err := p.executor()
 	if err != nil {
 		return err
@@ -83,8 +88,10 @@ func (p *Program) Prepare(in ...any) error {
 	return nil
 }
 
-// Close frees the compiled programs and returns unused memory to the operating system; the next Run compiles again.
+// Close waits for what runs, frees the compiled programs and returns unused memory to the operating system; the next Run compiles again.
 func (p *Program) Close() {
+	p.running.Lock()
+	defer p.running.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.exec != nil {
@@ -194,6 +201,9 @@ func undonated(in []any) []any {
 func donate(t *tensors.Tensor) (any, error) {
 	backend, err := Backend()
 	if err != nil {
+		return nil, err
+	}
+	if err := t.CheckValid(); err != nil {
 		return nil, err
 	}
 	if t.IsShared() {

@@ -3,7 +3,9 @@ package xla_test
 import (
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	. "github.com/gomlx/gomlx/pkg/core/graph"
 	"github.com/gomlx/gomlx/pkg/core/tensors"
@@ -67,6 +69,42 @@ func TestRunErrors(t *testing.T) {
 	if _, err := add.Run("text", []float32{1}); err == nil {
 		t.Error("a string is no tensor")
 	}
+	for _, none := range []any{nil, (*tensors.Tensor)(nil), xla.Donate(nil)} {
+		if _, err := add.Run(none, []float32{1}); err == nil || !strings.Contains(err.Error(), "add") {
+			t.Errorf("no tensor: %v", err)
+		}
+	}
 	add.Close()
 	run(t, add, float32(1), float32(2))
+}
+
+// A program may be closed while others run it: they end as they would have, and the next compiles again.
+func TestCloseWhileRunning(t *testing.T) {
+	square := xla.Compile("square", func(in []*Node) []*Node {
+		x := in[0]
+		for range 4 {
+			x = Mul(Dot(x, x), x)
+		}
+		return []*Node{x}
+	})
+	var wg sync.WaitGroup
+	var closed atomic.Bool
+	for range 3 {
+		wg.Go(func() {
+			for !closed.Load() {
+				out, err := square.Run(tensors.FromFlatDataAndDimensions(make([]float32, 1<<14), 1<<7, 1<<7))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				out[0].MustFinalizeAll()
+			}
+		})
+	}
+	for range 8 {
+		time.Sleep(5 * time.Millisecond) // for some to be running
+		square.Close()
+	}
+	closed.Store(true)
+	wg.Wait()
 }
