@@ -110,6 +110,7 @@ func (f *File) collect(root any, data map[string][]byte) error {
 		d = inner
 	}
 	f.tensors = map[string]Tensor{}
+	room := uint64(len(f.mapped)) // for copies: a file of a few megabytes may name one storage a million times
 	seen := map[*dict]bool{}
 	var walk func(prefix string, d *dict) error
 	walk = func(prefix string, d *dict) error {
@@ -131,7 +132,7 @@ func (f *File) collect(root any, data map[string][]byte) error {
 					return err
 				}
 			case stored:
-				t, err := v.find(data)
+				t, err := v.find(data, &room)
 				if err != nil {
 					return fmt.Errorf("tensor %q: %w", name, err)
 				}
@@ -148,8 +149,8 @@ func (f *File) collect(root any, data map[string][]byte) error {
 }
 
 // find returns the tensor's bytes from the archive's files, which must be exactly as long as the pickle says. What does not lie there
-// row by row is copied into that order.
-func (s stored) find(data map[string][]byte) (Tensor, error) {
+// row by row is copied into that order, and its bytes are taken from room.
+func (s stored) find(data map[string][]byte, room *uint64) (Tensor, error) {
 	content, ok := data[s.key]
 	width := dtypes[s.dtype].bits / 8
 	if hi, size := bits.Mul64(s.n, width); !ok || hi != 0 || size != uint64(len(content)) {
@@ -188,6 +189,10 @@ func (s stored) find(data map[string][]byte) (Tensor, error) {
 		t.Data = content[begin : begin+size : begin+size]
 		return t, nil
 	}
+	if size > *room {
+		return t, errors.New("tensors that do not lie row by row are larger together than the file")
+	}
+	*room -= size
 	t.Data = make([]byte, 0, size)
 	index := make([]uint64, len(s.shape))
 	for {

@@ -88,6 +88,13 @@ func TestHostileCkpt(t *testing.T) {
 	storageOf := func(class string) string {
 		return class + "q\x010(" + text("storage") + "h\x01" + text("0") + text("cpu") + "K\x02tQ."
 	}
+	transposed := fmt.Sprintf("\x80\x02}%sctorch._utils\n_rebuild_tensor_v2\n((%sctorch\nFloatStorage\n%s%sM\x00\x04tQK\x00K\x20K\x20\x86K\x01K\x20\x86\x89)tRq\x05s",
+		text("a"), text("storage"), text("0"), text("cpu"))
+	kilobytes := map[string]string{"0": strings.Repeat("\x00\x00\x80\x3f", 1024)}
+	bomb := transposed
+	for i := range 10 {
+		bomb += text(fmt.Sprint("a", i)) + "h\x05s"
+	}
 	longName := "\x80\x02" + text(strings.Repeat("x", 3000)) + "q\x010}" + strings.Repeat("q\x02}h\x01h\x02s", 20) + "."
 	for name, c := range map[string]struct {
 		pickle   string
@@ -137,6 +144,8 @@ func TestHostileCkpt(t *testing.T) {
 		"huge integer":               {"\x80\x02\x8a\xff" + strings.Repeat("\x01", 255) + ".", nil, "255 bytes"},
 		"unknown memo":               {"\x80\x02h\x05.", nil, "remembered"},
 		"protocol 9":                 {"\x80\x09}.", nil, "protocol"},
+		"transposed":                 {transposed + ".", kilobytes, ""},
+		"a storage again and again":  {bomb + ".", kilobytes, "larger together"},
 		"no dictionary":              {"\x80\x02K\x01.", nil, "no dictionary"},
 		"too many values":            {"\x80\x02" + strings.Repeat("}", maxStack+1) + ".", nil, "more values"},
 	} {
@@ -215,7 +224,7 @@ func FuzzPickle(f *testing.F) {
 		if err != nil {
 			return
 		}
-		file := &File{}
+		file := &File{mapped: make([]byte, 1<<10)} // as large as what is copied may be
 		if file.collect(root, map[string][]byte{"0": make([]byte, 96), "1": make([]byte, 10)}) == nil {
 			for _, name := range file.names {
 				x := file.tensors[name]
