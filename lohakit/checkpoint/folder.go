@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -20,6 +21,7 @@ func (m *Model) openFolder(folder string, opts []Option) error {
 		if err != nil {
 			return ioFault("open model", folder, err)
 		}
+		in := map[string]string{} // the file of each tensor
 		for _, path := range files {
 			found = true
 			f, err := Open(path, opts...)
@@ -38,9 +40,15 @@ func (m *Model) openFolder(folder string, opts []Option) error {
 				case VAE:
 					own = oldAttention.Replace(name)
 				}
-				if p != Text || !strings.HasSuffix(own, ".position_ids") {
-					m.put(p, own, f.tensors[name])
+				if p == Text && strings.HasSuffix(own, ".position_ids") {
+					continue
 				}
+				if other, twice := in[own]; twice && other != path {
+					return fault.New(fault.Corrupt, "open model", folder, "both %s and %s of its %s hold %s", filepath.Base(other), filepath.Base(path), p, own).
+						Fix("leave in the folder the files of one conversion")
+				}
+				in[own] = path
+				m.put(p, own, f.tensors[name])
 			}
 		}
 	}
@@ -72,7 +80,7 @@ func weightFiles(folder string) ([]string, error) {
 			}
 		}
 		for _, kind := range weightKinds {
-			if strings.HasSuffix(stem, kind) && shard(strings.TrimSuffix(stem, kind)) {
+			if strings.HasSuffix(stem, kind) && shard.MatchString(strings.TrimSuffix(stem, kind)) {
 				byKind[kind] = append(byKind[kind], filepath.Join(folder, name))
 				break
 			}
@@ -89,15 +97,8 @@ func weightFiles(folder string) ([]string, error) {
 
 var weightKinds = []string{".fp16.safetensors", ".safetensors", ".fp16.bin", ".bin"}
 
-// shard reports whether s is what stands before the extension: nothing, or "-00001-of-00002".
-func shard(s string) bool {
-	var i, n int
-	if s == "" {
-		return true
-	}
-	_, err := fmt.Sscanf(s, "-%05d-of-%05d", &i, &n)
-	return err == nil
-}
+// shard matches what stands before the extension: nothing, or "-00001-of-00002".
+var shard = regexp.MustCompile(`^(-\d{5}-of-\d{5})?$`)
 
 // readConfigs turns the parts of the JSON files that shapes cannot tell into metadata.
 func (m *Model) readConfigs(folder string) error {

@@ -344,6 +344,34 @@ func TestModel(t *testing.T) {
 	}
 }
 
+// Shards are put together, what only resembles one is left alone, and shards of two conversions are not mixed.
+func TestShards(t *testing.T) {
+	folder := t.TempDir()
+	write := func(file, tensor string, value byte) {
+		t.Helper()
+		path := filepath.Join(folder, "unet", file)
+		os.MkdirAll(filepath.Dir(path), 0o700)
+		if err := Write(path, []Tensor{{Name: tensor, DType: U8, Shape: []int{1}, Data: []byte{value}}}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("diffusion_pytorch_model-00001-of-00002.safetensors", "conv_in.weight", 1)
+	write("diffusion_pytorch_model-00002-of-00002.safetensors", "conv_out.weight", 2)
+	write("diffusion_pytorch_model-00002-of-00002_old.safetensors", "conv_out.weight", 3)
+	m, err := OpenModel(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x, err := m.Tensor(UNet, "conv_out.weight"); err != nil || x.Data[0] != 2 || len(m.Names(UNet)) != 2 {
+		t.Errorf("%v is %v, %v", m.Names(UNet), x.Data, err)
+	}
+	m.Close()
+	write("diffusion_pytorch_model-00003-of-00003.safetensors", "conv_out.weight", 4)
+	if _, err := OpenModel(folder); !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "00003-of-00003") {
+		t.Errorf("shards of two conversions: %v", err)
+	}
+}
+
 func TestOtherFamilies(t *testing.T) {
 	for name, want := range map[string]string{
 		"conditioner.embedders.0.x":                           "SDXL",
