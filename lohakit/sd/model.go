@@ -7,8 +7,6 @@ package sd
 import (
 	"maps"
 	"sync"
-
-	"github.com/lohakit/notebook/lohakit/xla"
 )
 
 // Model is a Stable Diffusion 1.x model of any size: its configuration and the weights of its three networks, under their
@@ -23,7 +21,7 @@ type Model struct {
 	VAEPath  string            // that of its autoencoder, if it is another
 
 	mu       sync.Mutex
-	programs map[string]*xla.Program
+	programs map[string]program
 }
 
 // New returns an untrained model of size c. The same configuration and seed give the same weights on every machine.

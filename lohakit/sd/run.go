@@ -2,6 +2,7 @@ package sd
 
 import (
 	"fmt"
+	"slices"
 
 	. "github.com/gomlx/gomlx/pkg/core/graph"
 	"github.com/gomlx/gomlx/pkg/core/tensors"
@@ -61,22 +62,30 @@ func (m *Model) Decode(latents *tensors.Tensor) (*tensors.Tensor, error) {
 	return m.run("decode", m.VAE, func(w Weights, in []*Node) *Node { return Decode(m.Config.VAE, w, in[0]) }, latents)
 }
 
-// run calls the graph over the weights p and the inputs, compiling it when name or a shape is new.
+// run calls the graph over the weights p and the inputs, compiling it when name or a shape is new, or the weights have other names.
 func (m *Model) run(name string, p *Params, graph func(w Weights, in []*Node) *Node, in ...any) (*tensors.Tensor, error) {
+	names := p.Names()
 	m.mu.Lock()
-	program := m.programs[name]
-	if program == nil {
+	known, ok := m.programs[name]
+	if !ok || !slices.Equal(known.names, names) {
 		if m.programs == nil {
-			m.programs = map[string]*xla.Program{}
+			m.programs = map[string]program{}
 		}
-		n := p.Len()
-		program = xla.Compile(name, func(nodes []*Node) []*Node { return []*Node{graph(p.Bind(nodes), nodes[n:])} })
-		m.programs[name] = program
+		known = program{names, xla.Compile(name, func(nodes []*Node) []*Node {
+			return []*Node{graph(bind(names, nodes), nodes[len(names):])}
+		})}
+		m.programs[name] = known
 	}
 	m.mu.Unlock()
-	out, err := program.Run(p.Inputs(), in)
+	out, err := known.Run(p.Inputs(), in)
 	if err != nil {
 		return nil, err
 	}
 	return out[0], nil
+}
+
+// program is compiled for weights of those names, in that order.
+type program struct {
+	names []string
+	*xla.Program
 }

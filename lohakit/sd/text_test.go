@@ -76,6 +76,15 @@ func TestEncodeText(t *testing.T) {
 		t.Fatal(err)
 	}
 	compare(t, "states", states, recorded["states.2.2"])
+
+	m.Text = NewParams() // the same weights in another order, as another file may have them
+	for _, name := range slices.Backward(p.Names()) {
+		m.Text.Set(name, p.Get(name))
+	}
+	if states, err = m.EncodeText(slices.Collect(slices.Chunk(ids, 2*Window)), 2); err != nil {
+		t.Fatal(err)
+	}
+	compare(t, "states of replaced weights", states, recorded["states.2.2"])
 }
 
 func TestTextErrors(t *testing.T) {

@@ -136,11 +136,12 @@ func (p *Params) Inputs() []any {
 
 // Bind returns the Weights made of nodes, one for each tensor in order: the program's inputs that Inputs became.
 // len(nodes) must be at least Len; only the first Len are used.
-func (p *Params) Bind(nodes []*Node) Weights {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	byName := make(map[string]*Node, len(p.names))
-	for i, name := range p.names {
+func (p *Params) Bind(nodes []*Node) Weights { return bind(p.Names(), nodes) }
+
+// bind is Params.Bind for names alone, for programs that are to keep no tensor alive.
+func bind(names []string, nodes []*Node) Weights {
+	byName := make(map[string]*Node, len(names))
+	for i, name := range names {
 		byName[name] = nodes[i]
 	}
 	return Weights{Get: func(name string) *Node {
