@@ -59,7 +59,7 @@ func (d DType) String() string {
 // Bits returns the size of one element in bits; four types are smaller than a byte.
 func (d DType) Bits() int { return int(dtypes[d].bits) }
 
-// Float reports whether the type holds real numbers that Tensor.Floats converts: F16, BF16, F32 and F64.
+// Float reports whether the type holds real numbers that Tensor.Floats converts: F16, BF16, F32 and F64, none of those of 8 bits and fewer.
 func (d DType) Float() bool { return d == F16 || d == BF16 || d == F32 || d == F64 }
 
 // ParseDType returns the type a header calls name. Names are case-sensitive.
@@ -147,7 +147,7 @@ func (t Tensor) ReadFloats(values []float32) (err error) {
 func (t Tensor) checkFloats() error {
 	const op = "read tensor"
 	if !t.DType.Float() {
-		return fault.New(fault.Unsupported, op, t.Name, "%v is not a floating-point type", t.DType)
+		return fault.New(fault.Unsupported, op, t.Name, "%v cannot be read here as numbers", t.DType).Fix("use a file of F16, BF16, F32 or F64")
 	}
 	if n := t.Len(); n < 0 || len(t.Data)/(t.DType.Bits()/8) != n {
 		return fault.New(fault.Invalid, op, t.Name, "%d bytes do not hold shape %v of %v", len(t.Data), t.Shape, t.DType)
@@ -160,7 +160,7 @@ func (t Tensor) checkFloats() error {
 func FromFloats(name string, dtype DType, shape []int, values []float32) (Tensor, error) {
 	const op = "make tensor"
 	if !dtype.Float() {
-		return Tensor{}, fault.New(fault.Unsupported, op, name, "%v is not a floating-point type", dtype).Fix("use F16, BF16 or F32")
+		return Tensor{}, fault.New(fault.Unsupported, op, name, "%v cannot be written here", dtype).Fix("use F16, BF16 or F32")
 	}
 	t := Tensor{Name: name, DType: dtype, Shape: append([]int(nil), shape...)}
 	if t.Len() != len(values) {

@@ -372,6 +372,14 @@ func TestShards(t *testing.T) {
 	}
 }
 
+// A type of floating-point numbers that is not read is not said to be none.
+func TestEightBits(t *testing.T) {
+	x := Tensor{Name: "x", DType: F8E4M3, Shape: []int{1}, Data: []byte{0}}
+	if _, err := x.Floats(); !fault.Is(err, fault.Unsupported) || !strings.Contains(err.Error(), "use a file of F16") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestOtherFamilies(t *testing.T) {
 	for name, want := range map[string]string{
 		"conditioner.embedders.0.x":                           "SDXL",
