@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"runtime/debug"
 
 	"github.com/lohakit/notebook/lohakit/fault"
 )
@@ -46,15 +47,35 @@ func Open(path string, opts ...Option) (*File, error) {
 		return nil, ioFault(op, path, err)
 	}
 	f := &File{Path: path, Metadata: map[string]string{}, mapped: mapped}
-	read := f.readHeader
-	if isPickle(mapped) {
-		read = func() error { return f.readPickle(o) }
-	}
-	if err := read(); err != nil {
+	if err := f.read(o); err != nil {
 		f.Close()
 		return nil, err
 	}
 	return f, nil
+}
+
+func (f *File) read(o options) error {
+	return touching("open", f.Path, func() error {
+		if isPickle(f.mapped) {
+			return f.readPickle(o)
+		}
+		return f.readHeader()
+	})
+}
+
+// touching runs f, which reads a mapped file. Reading a page that is no longer in the file, or that the disk does not give, is a memory fault,
+// not an error: it is turned into one.
+func touching(op, path string, f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		r := recover()
+		if _, memory := r.(interface{ Addr() uintptr }); memory {
+			err = fault.New(fault.Corrupt, op, path, "its file shrank or was closed while in use (%v)", r).Fix("keep the file unchanged while it is open")
+		} else if r != nil {
+			panic(r)
+		}
+	}()
+	return f()
 }
 
 func (f *File) readHeader() error {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
-	"runtime/debug"
 	"strings"
 
 	"github.com/lohakit/notebook/lohakit/fault"
@@ -124,23 +123,17 @@ func (t Tensor) Floats() ([]float32, error) {
 }
 
 // ReadFloats is Floats into values, which has t.Len() elements.
-func (t Tensor) ReadFloats(values []float32) (err error) {
+func (t Tensor) ReadFloats(values []float32) error {
 	if err := t.checkFloats(); err != nil {
 		return err
 	}
 	if len(values) != t.Len() {
 		return fault.New(fault.Invalid, "read tensor", t.Name, "%d values do not take shape %v", len(values), t.Shape)
 	}
-	// Reading a mapped page that is no longer in the file is a memory fault, not an error: turn it into one.
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if r := recover(); r != nil {
-			err = fault.New(fault.Corrupt, "read tensor", t.Name, "its file shrank or was closed while in use (%v)", r).
-				Fix("keep the file unchanged while it is open")
-		}
-	}()
-	decode(values, t.DType, t.Data)
-	return nil
+	return touching("read tensor", t.Name, func() error {
+		decode(values, t.DType, t.Data)
+		return nil
+	})
 }
 
 // checkFloats is the fault of a tensor that is not made of floating-point numbers, or not of as many as its shape says.

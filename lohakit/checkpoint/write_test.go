@@ -174,6 +174,26 @@ func TestShrunkWhileOpen(t *testing.T) {
 	}
 }
 
+// So is a file that shrinks while its header is read.
+func TestShrunkWhileOpening(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.safetensors")
+	if err := Write(path, nil, map[string]string{"long": strings.Repeat("x", 1<<16)}); err != nil {
+		t.Fatal(err)
+	}
+	mapped, err := mapFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &File{Path: path, Metadata: map[string]string{}, mapped: mapped}
+	defer f.Close()
+	if err := os.Truncate(path, 4096); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.read(options{}); !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "shrank") {
+		t.Error(err)
+	}
+}
+
 // Between every two neighbouring halves, what is below their midpoint rounds down, what is above rounds up, and the midpoint goes to
 // the even one.
 func TestHalfRounding(t *testing.T) {
