@@ -40,10 +40,12 @@ func attendAtOnce(q, k, v *Node, heads int, mask *Node) *Node {
 	})
 }
 
-// attendInBlocks is attendAtOnce for n blocks of queries one by one, which keeps no weights: Dao et al. (2022) without the tiling of keys.
+// attendInBlocks is attendAtOnce for at most n blocks of queries one by one, which keeps no weights: Dao et al. (2022) without the tiling of keys.
 func attendInBlocks(q, k, v *Node, heads int, mask *Node, n int) *Node {
 	qs, ks, vs := splitHeads(q, heads), splitHeads(k, heads), splitHeads(v, heads)
-	size := (qs.Shape().Dim(2) + n - 1) / n
+	queries := qs.Shape().Dim(2)
+	size := (queries + n - 1) / n
+	n = (queries + size - 1) / size // rounded up, the blocks may be fewer
 	block := func(x *Node, axis, i int) *Node {
 		return SliceAxis(x, axis, AxisRange(i*size, min((i+1)*size, x.Shape().Dim(axis))))
 	}

@@ -28,7 +28,7 @@ func TestAttentionInBlocks(t *testing.T) {
 	q, k, v, weigh := random(2, 7, 8), random(2, 5, 8), random(2, 5, 8), random(2, 7, 8)
 	for _, masked := range []bool{false, true} {
 		results := map[int][]*tensors.Tensor{}
-		for _, blocks := range []int{1, 3, 7} {
+		for _, blocks := range []int{1, 3, 5, 7} {
 			program := Compile(fmt.Sprint(blocks, " blocks"), func(in []*Node) []*Node {
 				var mask *Node
 				if masked {
@@ -49,7 +49,7 @@ func TestAttentionInBlocks(t *testing.T) {
 			}
 			results[blocks] = out
 		}
-		for _, blocks := range []int{3, 7} {
+		for _, blocks := range []int{3, 5, 7} {
 			for i, name := range []string{"value", "gradient of q", "gradient of k", "gradient of v"} {
 				want, got := tensors.MustCopyFlatData[float32](results[1][i]), tensors.MustCopyFlatData[float32](results[blocks][i])
 				for j := range want {
