@@ -86,9 +86,10 @@ func (a *Adapter) compute(what, name string, base *tensors.Tensor, strength floa
 	for _, s := range suffixes {
 		in = append(in, a.tensor(m.name+"."+s))
 	}
+	now := *m // what the program was made for, whatever Take makes of m
 	program := a.program(fmt.Sprint(what, " ", target, " ", m.form, m.alpha, m.on, m.compat, m.has), func(nodes []*Node) []*Node {
 		own := func(suffix string) *Node { return InsertAxes(nodes[2+slices.Index(suffixes, suffix)], 0) }
-		return []*Node{result(call{module: m, own: own, target: target, base: nodes[0]}, nodes[1])}
+		return []*Node{result(call{module: &now, own: own, target: target, base: nodes[0]}, nodes[1])}
 	})
 	out, err := program.Run(in...)
 	if err != nil {

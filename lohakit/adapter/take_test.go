@@ -47,3 +47,39 @@ func TestRepairIsWholeOrNot(t *testing.T) {
 		t.Error("a layer has been changed")
 	}
 }
+
+// Layers of the same sizes share programs, but not what one of them takes from another adapter later.
+func TestTakenAlphaIsOfItsLayer(t *testing.T) {
+	var layers []Layer
+	for i, path := range []string{"mid_block.attentions.0.proj_in", "mid_block.attentions.0.proj_out"} {
+		l := Layer{Part: checkpoint.UNet, Path: path, Name: layerName(checkpoint.UNet, path), Shape: []int{4, 6}}
+		if i == 1 {
+			l.Shape = []int{4, 6, 1, 1}
+		}
+		layers = append(layers, l)
+	}
+	made := func(layers []Layer, alpha float64) *Adapter {
+		a, err := build(layers, Spec{Kind: LoHa, Dim: 2, Alpha: alpha}, 1, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		scramble(t, a)
+		return a
+	}
+	weight := func(a *Adapter, l Layer) []float32 {
+		w, err := a.Weight(l.Path+".weight", normalTensor(1, l.Shape...), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return floats(t, w)
+	}
+	want := weight(made(layers, 1), layers[1])
+	a := made(layers, 1)
+	weight(a, layers[0])
+	if _, _, err := a.Take(made(layers[:1], 20)); err != nil {
+		t.Fatal(err)
+	}
+	if e := relative(weight(a, layers[1]), want); e != 0 {
+		t.Errorf("the other layer's weight is off by %.2g", e)
+	}
+}
