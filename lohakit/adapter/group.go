@@ -77,13 +77,6 @@ func (a *Adapter) trained(m *module) (list []string) {
 	return list
 }
 
-// Bare returns the adapter without its tensors: all that Grouped needs of it, for those who keep graphs and not weights.
-func (a *Adapter) Bare() *Adapter {
-	b := newAdapter()
-	b.Spec, b.modules, b.order = a.Spec, a.modules, a.order
-	return b
-}
-
 // Grouped is an adapter in a training graph: its tensors as Groups arranges them. It knows the chain rule's last link: the loss is
 // differentiated by the differences of the layers, and those, a whole group at once, by the tensors they are made from.
 type Grouped struct {

@@ -49,7 +49,7 @@ type network struct {
 	model     sd.Config
 	unet      *sd.Params // names of the frozen weights, without tensors
 	text      *sd.Params
-	adapter   *adapter.Adapter
+	layout    adapter.Layout
 	groups    []adapter.Group
 	slots     []slot // the last ones are the embeddings'
 	words     int    // how many embeddings
@@ -63,7 +63,7 @@ type network struct {
 }
 
 func newNetwork(m *sd.Model, a *adapter.Adapter, cfg Config) *network {
-	n := &network{model: m.Config, words: len(a.Embeddings), unet: namesOf(m.UNet), text: namesOf(m.Text), adapter: a.Bare(), cfg: cfg,
+	n := &network{model: m.Config, words: len(a.Embeddings), unet: namesOf(m.UNet), text: namesOf(m.Text), layout: a.Layout(), cfg: cfg,
 		compiled: map[string]bool{}}
 	n.model.Text.Extra = sd.NewLexicon(a.Embeddings...).Rows()
 	all := adapter.Layers(m.Config)
@@ -207,7 +207,7 @@ func halved(w sd.Weights) sd.Weights {
 func (n *network) gradientGraph(in []*Node) []*Node {
 	params, in := cut(in, len(n.slots))
 	layers, words := n.divide(params)
-	own := n.adapter.Grouped(n.groups, layers)
+	own := n.layout.Grouped(n.groups, layers)
 	_, total := n.forward(own, words, in, true)
 	out := append(own.Gradients(total, words...), Reshape(total, 1))
 	if n.cfg.Devices > 1 {
@@ -256,7 +256,7 @@ func updateGraph(n *network, optimizer Optimizer, cfg Config, in []*Node) []*Nod
 	newParams, newState := optimizer.Step(params, grads, state, perSlot, step)
 	if cfg.MaxNorm > 0 {
 		layers, words := n.divide(newParams)
-		newParams = append(n.adapter.Grouped(n.groups, layers).MaxNorm(cfg.MaxNorm), words...)
+		newParams = append(n.layout.Grouped(n.groups, layers).MaxNorm(cfg.MaxNorm), words...)
 	}
 	for i, old := range params {
 		if going := n.going(i, cfg, step); going != nil {
@@ -292,7 +292,7 @@ func (n *network) going(i int, cfg Config, step *Node) *Node {
 func (n *network) lossGraph(in []*Node) []*Node {
 	params, in := cut(in, len(n.slots))
 	layers, words := n.divide(params)
-	each, _ := n.forward(n.adapter.Grouped(n.groups, layers), words, in, false)
+	each, _ := n.forward(n.layout.Grouped(n.groups, layers), words, in, false)
 	return []*Node{each}
 }
 
