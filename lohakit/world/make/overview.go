@@ -69,6 +69,7 @@ func overview(ctx context.Context, judge *world.Examiner, dir string) error {
 		inside, outside := meanDistances(f.Models, names, weights.Of, images)
 		fmt.Fprintf(&b, "| %s: %s | %.3f, %.1f | %.3f, %.1f |\n", f.Name, strings.Join(f.Models, ", "), inside[0], inside[1], outside[0], outside[1])
 	}
+	b.WriteString("\nThe sources are one family by the card's word only: two long trainings of one parent, nearer to what was trained from each than to each other.\n")
 	return os.WriteFile(filepath.Join(dir, "README.md"), []byte(b.String()), 0o644)
 }
 
