@@ -200,37 +200,3 @@ func quoteFor(quote, text string) string {
 	}
 	return strings.ReplaceAll(text, `"`, `\"`)
 }
-
-// goroutine has a panic of a goroutine reported instead of ending the worker. The function and its arguments are still
-// evaluated by the go statement itself.
-func (u *unit) goroutine(src *source, n *ast.GoStmt) {
-	call, fun := n.Call, ast.Unparen(n.Call.Fun)
-	hook := u.use(hookPath)
-	if lit, ok := fun.(*ast.FuncLit); ok {
-		u.change(src, lit.Body.Lbrace+1, lit.Body.Lbrace+1, "defer "+hook+".Goroutine()();")
-		return
-	}
-	sig, ok := u.info.Types[call.Fun].Type.(*types.Signature)
-	spread := ok && len(call.Args) == 1 && sig.Params().Len() > 1 && !sig.Variadic()
-	if tv := u.info.Types[call.Fun]; !ok || tv.IsBuiltin() || tv.IsType() || spread {
-		u.change(src, call.Pos(), call.Pos(), "func() { defer "+hook+".Goroutine()(); ")
-		u.change(src, call.End(), call.End(), " }()")
-		return
-	}
-	u.change(src, call.Pos(), call.Pos(), u.launcher(sig)+"(")
-	if id, ok := fun.(*ast.Ident); ok {
-		if inst, ok := u.info.Instances[id]; ok {
-			var list []string
-			for i := range inst.TypeArgs.Len() {
-				text, _ := u.spell(inst.TypeArgs.At(i))
-				list = append(list, text)
-			}
-			u.change(src, id.End(), id.End(), "["+strings.Join(list, ",")+"]")
-		}
-	}
-	comma := ", "
-	if len(call.Args) == 0 {
-		comma = ""
-	}
-	u.change(src, call.Lparen, call.Lparen+1, comma)
-}

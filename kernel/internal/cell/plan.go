@@ -123,39 +123,6 @@ func (u *unit) zero(sig *types.Signature, i int) string {
 	return name
 }
 
-// launcher returns a generic function of the cell's package that calls a function like sig in a goroutine of the session.
-func (u *unit) launcher(sig *types.Signature) string {
-	n, m := sig.Params().Len(), sig.Results().Len()
-	name := fmt.Sprintf("%sgo%d_%d_%t", own, n, m, sig.Variadic())
-	if u.helpers[name] {
-		return name
-	}
-	u.helpers[name] = true
-	typeParams, of, params, args, results := "", "", "", "", ""
-	for i := range n {
-		dots, spread := "", ""
-		if sig.Variadic() && i == n-1 {
-			dots, spread = "...", "..."
-		}
-		typeParams += fmt.Sprintf("A%d,", i)
-		of += fmt.Sprintf("%sA%d,", dots, i)
-		params += fmt.Sprintf(", a%d %sA%d", i, dots, i)
-		args += fmt.Sprintf("a%d%s,", i, spread)
-	}
-	for i := range m {
-		typeParams += fmt.Sprintf("R%d,", i)
-		results += fmt.Sprintf("R%d,", i)
-	}
-	if typeParams != "" {
-		typeParams = "[" + typeParams[:len(typeParams)-1] + " any]"
-	}
-	if len(args) > 0 {
-		args = args[:len(args)-1]
-	}
-	u.declare("func %s%s(f func(%s) (%s)%s) { defer %s.Goroutine()(); f(%s) }\n", name, typeParams, of, results, params, u.use(hookPath), args)
-	return name
-}
-
 // declare adds a line to the cell's package.
 func (u *unit) declare(format string, args ...any) { fmt.Fprintf(&u.extras, format, args...) }
 
