@@ -3,7 +3,6 @@ package cell
 import (
 	"fmt"
 	"go/ast"
-	"go/constant"
 	"go/token"
 	"go/types"
 
@@ -55,9 +54,9 @@ type director struct{ *unit }
 
 func (d director) no() { panic(compiled{}) }
 
-// line returns the line of a node in the cell.
-func (d director) line(n ast.Node) int {
-	line, _ := place(d.src.text, d.offsetOf(n.Pos()))
+// line returns the line of the cell that pos is in. Of an expression it is that of the operator, as it is to the compiler.
+func (d director) line(pos token.Pos) int {
+	line, _ := place(d.src.text, d.offsetOf(pos))
 	return line
 }
 
@@ -77,7 +76,8 @@ func (d director) statement(st *step) *direct.Node {
 		case stmt.Tok != token.DEFINE && len(stmt.Lhs) == 1:
 			op := stmt.Tok.String()
 			d.operator(op[:len(op)-1], d.info.Types[stmt.Lhs[0]].Type)
-			n = &direct.Node{Op: direct.Update, Text: op[:len(op)-1], Args: []*direct.Node{d.target(stmt.Lhs[0]), d.expr(stmt.Rhs[0])}}
+			args := []*direct.Node{d.target(stmt.Lhs[0]), d.expr(stmt.Rhs[0])}
+			n = &direct.Node{Op: direct.Update, Text: op[:len(op)-1], Args: args, Line: d.line(stmt.TokPos)}
 		}
 	case *ast.IncDecStmt:
 		t := d.info.Types[stmt.X].Type
@@ -92,7 +92,9 @@ func (d director) statement(st *step) *direct.Node {
 	if n == nil {
 		d.no()
 	}
-	n.Line = d.line(st.stmt)
+	if n.Line == 0 {
+		n.Line = d.line(st.stmt.Pos())
+	}
 	return n
 }
 
@@ -150,7 +152,7 @@ func (d director) right(st *step, n int, list []ast.Expr) []*direct.Node {
 		out = append(out, d.expr(e))
 	}
 	if st.try {
-		out[0] = &direct.Node{Op: direct.Try, Args: []*direct.Node{out[0]}}
+		out[0] = &direct.Node{Op: direct.Try, Args: []*direct.Node{out[0]}, Line: d.line(list[0].Pos())}
 	}
 	return out[:len(list)]
 }
@@ -175,7 +177,7 @@ func (d director) show(st *step, stmt *ast.ExprStmt) *direct.Node {
 	results := d.results(st.call)
 	n := len(results)
 	if n > 0 && isError(results[n-1].Type()) {
-		x = &direct.Node{Op: direct.Try, Args: []*direct.Node{x}}
+		x = &direct.Node{Op: direct.Try, Args: []*direct.Node{x}, Line: d.line(stmt.X.Pos())}
 		n--
 	}
 	if !st.value || n == 0 || written(results) {
@@ -186,7 +188,7 @@ func (d director) show(st *step, stmt *ast.ExprStmt) *direct.Node {
 
 // values shows a list of expressions.
 func (d director) values(steps []*step) *direct.Node {
-	n := &direct.Node{Op: direct.Show, Line: d.line(steps[0].stmt)}
+	n := &direct.Node{Op: direct.Show, Line: d.line(steps[0].stmt.Pos())}
 	if !steps[0].value {
 		d.no()
 	}
@@ -206,7 +208,7 @@ func (d director) values(steps []*step) *direct.Node {
 // operator makes sure that an operator works on a type by reflection.
 func (d director) operator(op string, t types.Type) {
 	b, ok := t.Underlying().(*types.Basic)
-	if !ok || b.Info()&types.IsComplex != 0 || op == "<<" || op == ">>" {
+	if !ok || b.Kind() == types.UnsafePointer || b.Info()&types.IsComplex != 0 || op == "<<" || op == ">>" {
 		d.no()
 	}
 }
@@ -238,17 +240,18 @@ func (d director) expr(e ast.Expr) *direct.Node {
 	case *ast.IndexExpr:
 		switch d.info.Types[e.X].Type.Underlying().(type) {
 		case *types.Slice, *types.Map, *types.Array, *types.Basic:
-			return &direct.Node{Op: direct.Index, Args: []*direct.Node{d.expr(e.X), d.expr(e.Index)}}
+			return &direct.Node{Op: direct.Index, Args: []*direct.Node{d.expr(e.X), d.expr(e.Index)}, Line: d.line(e.Lbrack)}
 		}
 	case *ast.SliceExpr:
 		switch d.info.Types[e.X].Type.Underlying().(type) {
 		case *types.Slice, *types.Basic:
 			if !e.Slice3 {
-				return &direct.Node{Op: direct.Slice, Args: []*direct.Node{d.expr(e.X), d.bound(e.Low), d.bound(e.High)}}
+				args := []*direct.Node{d.expr(e.X), d.bound(e.Low), d.bound(e.High)}
+				return &direct.Node{Op: direct.Slice, Args: args, Line: d.line(e.Lbrack)}
 			}
 		}
 	case *ast.StarExpr:
-		return &direct.Node{Op: direct.Deref, Args: []*direct.Node{d.expr(e.X)}}
+		return &direct.Node{Op: direct.Deref, Args: []*direct.Node{d.expr(e.X)}, Line: d.line(e.Star)}
 	case *ast.CompositeLit:
 		return d.literal(e)
 	}
@@ -269,11 +272,7 @@ func (d director) constant(tv types.TypeAndValue) *direct.Node {
 	if !ok || b.Info()&(types.IsBoolean|types.IsNumeric|types.IsString) == 0 || b.Info()&types.IsComplex != 0 {
 		d.no()
 	}
-	text := tv.Value.ExactString()
-	if tv.Value.Kind() == constant.String {
-		text = constant.StringVal(tv.Value)
-	}
-	return &direct.Node{Op: direct.Const, Text: text, Type: d.typ(t)}
+	return &direct.Node{Op: direct.Const, Text: tv.Value.ExactString(), Type: d.typ(t)}
 }
 
 func (d director) variable(id *ast.Ident) *direct.Node {
@@ -298,29 +297,42 @@ func (d director) selector(e *ast.SelectorExpr) *direct.Node {
 		}
 		return &direct.Node{Op: direct.Func, Text: key}
 	}
-	x := d.expr(e.X)
 	if !sel.Obj().Exported() {
 		d.no()
 	}
-	switch sel.Kind() {
-	case types.MethodVal:
-		if pkg := sel.Obj().Pkg(); pkg != nil && locating[pkg.Path()] {
-			d.no()
+	x, t, dot := d.expr(e.X), sel.Recv(), d.line(e.X.End())
+	pointer := func() bool {
+		_, ok := t.Underlying().(*types.Pointer)
+		return ok
+	}
+	deref := func() {
+		x, t = &direct.Node{Op: direct.Deref, Args: []*direct.Node{x}, Line: dot}, t.Underlying().(*types.Pointer).Elem()
+	}
+	switch obj := sel.Obj().(type) {
+	case *types.Func:
+		if sel.Kind() != types.MethodVal || obj.Pkg() != nil && locating[obj.Pkg().Path()] {
+			break
 		}
-		return &direct.Node{Op: direct.Method, Text: sel.Obj().Name(), Args: []*direct.Node{x}}
-	case types.FieldVal:
-		t := sel.Recv()
+		_, byPointer := obj.Signature().Recv().Type().(*types.Pointer)
+		switch {
+		case !byPointer && pointer():
+			deref()
+		case byPointer && !pointer() && d.info.Types[e.X].Addressable():
+			x = &direct.Node{Op: direct.Address, Args: []*direct.Node{x}}
+		}
+		return &direct.Node{Op: direct.Method, Text: obj.Name(), Args: []*direct.Node{x}, Line: dot}
+	case *types.Var:
 		for _, i := range sel.Index() {
-			if p, ok := t.Underlying().(*types.Pointer); ok {
-				t = p.Elem()
+			if pointer() {
+				deref()
 			}
 			f := t.Underlying().(*types.Struct).Field(i)
 			if !f.Exported() {
 				d.no()
 			}
-			t = f.Type()
+			x, t = &direct.Node{Op: direct.Field, Index: []int{i}, Args: []*direct.Node{x}}, f.Type()
 		}
-		return &direct.Node{Op: direct.Field, Index: sel.Index(), Args: []*direct.Node{x}}
+		return x
 	}
 	d.no()
 	return nil
@@ -379,7 +391,7 @@ func (d director) call(e *ast.CallExpr) *direct.Node {
 	if _, ok := fun.Type.Underlying().(*types.Signature); !ok || d.starts(e) {
 		d.no()
 	}
-	n := &direct.Node{Op: direct.Call, Spread: e.Ellipsis.IsValid(), Args: []*direct.Node{d.expr(e.Fun)}}
+	n := &direct.Node{Op: direct.Call, Spread: e.Ellipsis.IsValid(), Args: []*direct.Node{d.expr(e.Fun)}, Line: d.line(e.Lparen)}
 	for _, a := range e.Args {
 		if t, ok := d.info.Types[a].Type.(*types.Tuple); ok && (t.Len() < 2 || fun.Type.Underlying().(*types.Signature).Variadic()) {
 			d.no()
@@ -416,12 +428,23 @@ func (d director) binary(e *ast.BinaryExpr) *direct.Node {
 		d.no()
 	}
 	d.operator(e.Op.String(), a.Type)
+	if e.Op == token.QUO || e.Op == token.REM {
+		n.Line = d.line(e.OpPos)
+	}
 	return n
 }
 
 func (d director) literal(e *ast.CompositeLit) *direct.Node {
 	t := d.info.Types[e].Type
-	n := &direct.Node{Op: direct.Literal, Type: d.typ(t)}
+	if p, ok := t.Underlying().(*types.Pointer); ok { // {…} in a list of pointers is &T{…}
+		return &direct.Node{Op: direct.Address, Args: []*direct.Node{d.composite(e, p.Elem())}}
+	}
+	return d.composite(e, t)
+}
+
+// composite makes a value of type t of the elements of a literal.
+func (d director) composite(e *ast.CompositeLit, t types.Type) *direct.Node {
+	n := &direct.Node{Op: direct.Literal, Type: d.typ(t), Line: d.line(e.Lbrace)}
 	s, isStruct := t.Underlying().(*types.Struct)
 	for i, a := range e.Elts {
 		kv, keyed := a.(*ast.KeyValueExpr)

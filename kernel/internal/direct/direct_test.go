@@ -2,6 +2,7 @@ package direct_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -16,7 +17,7 @@ var table = []direct.Entry{
 }
 
 func text(s string) *direct.Node {
-	return &direct.Node{Op: direct.Const, Text: s, Type: &direct.Type{Kind: "string"}}
+	return &direct.Node{Op: direct.Const, Text: strconv.Quote(s), Type: &direct.Type{Kind: "string"}}
 }
 
 func number(s, kind string) *direct.Node {

@@ -5,6 +5,7 @@ import (
 	"go/constant"
 	"go/token"
 	"reflect"
+	"strconv"
 
 	"github.com/lohakit/notebook/kernel/internal/hook"
 	"github.com/lohakit/notebook/kernel/internal/live"
@@ -16,20 +17,22 @@ type Entry struct {
 	Value any
 }
 
-// machine evaluates trees.
+// machine runs one program.
 type machine struct {
 	table map[string]reflect.Value
+	exec  *live.Exec
+	cell  string
 }
 
 // New returns a function that runs programs with the package functions of a table.
 func New(entries []Entry) func(*live.Exec, *Program) {
-	m := &machine{table: make(map[string]reflect.Value, len(entries))}
+	table := make(map[string]reflect.Value, len(entries))
 	for _, e := range entries {
-		m.table[e.Name] = reflect.ValueOf(e.Value)
+		table[e.Name] = reflect.ValueOf(e.Value)
 	}
 	return func(e *live.Exec, p *Program) {
+		m := &machine{table, e, p.Cell}
 		for i, n := range p.Statements {
-			e.At(p.Cell, n.Line)
 			m.statement(n)
 			e.Done(i + 1)
 			hook.Check()
@@ -37,27 +40,57 @@ func New(entries []Entry) func(*live.Exec, *Program) {
 	}
 }
 
+// at notes the line of what may fail next.
+func (m *machine) at(n *Node) {
+	if n.Line > 0 {
+		m.exec.At(m.cell, n.Line)
+	}
+}
+
 // statement runs one statement.
 func (m *machine) statement(n *Node) {
+	m.at(n)
 	switch n.Op {
 	case Set:
-		m.assign(n.Args[:n.N], m.values(n.Args[n.N:], m.targets(n.Args[:n.N])))
+		m.assign(n)
 	case Define:
 		for i, v := range m.values(n.Args[n.N:], nil) {
 			m.define(n.Args[i], n.Index[i] == 1, v)
 		}
 	case Update:
-		target := m.value(n.Args[0], nil)
-		result := binary(n.Text, target, m.value(n.Args[1], target.Type()))
-		m.assign(n.Args[:1], []reflect.Value{result})
+		p := m.place(n.Args[0])
+		right := m.value(n.Args[1], p.of)
+		p.fix()
+		old := m.get(p)
+		m.at(n)
+		m.set(p, binary(n.Text, old, right))
 	case Show:
 		var list []any
 		for _, v := range m.values(n.Args, nil) {
 			list = append(list, v.Interface())
 		}
+		m.at(n)
 		hook.Show(list...)
 	case Eval:
 		m.results(n.Args[0])
+	}
+}
+
+// assign evaluates the operands of the places and the right side, and only then stores, from left to right.
+func (m *machine) assign(n *Node) {
+	var places []*place
+	var types []reflect.Type
+	for _, target := range n.Args[:n.N] {
+		p := m.place(target)
+		places, types = append(places, p), append(types, p.of)
+	}
+	values := m.values(n.Args[n.N:], types)
+	for _, p := range places {
+		p.fix()
+	}
+	for i, p := range places {
+		m.at(n)
+		m.set(p, values[i])
 	}
 }
 
@@ -70,69 +103,49 @@ func (m *machine) define(target *Node, isNew bool, v reflect.Value) {
 		if target.Type != nil {
 			t = m.typeOf(target.Type)
 		}
-		p := reflect.New(t)
-		p.Elem().Set(v)
-		live.Register(target.Text, p.Interface())
+		live.Register(target.Text, held(v, t).Addr().Interface())
 	default:
 		m.value(target, nil).Set(v)
 	}
 }
 
-// targets returns the types that values are assigned to; nil for the blank.
-func (m *machine) targets(list []*Node) []reflect.Type {
-	types := make([]reflect.Type, len(list))
-	for i, n := range list {
-		switch {
-		case n.Op == Slot && n.Text == "":
-		case n.Op == Index:
-			types[i] = m.value(n.Args[0], nil).Type().Elem()
-		default:
-			types[i] = m.value(n, nil).Type()
-		}
-	}
-	return types
+// held returns a new variable of type t that holds v.
+func held(v reflect.Value, t reflect.Type) reflect.Value {
+	variable := reflect.New(t).Elem()
+	variable.Set(v)
+	return variable
 }
 
-// values evaluates a list, or the results of one call. Each value is a copy: a later assignment does not change it.
+// copied returns v apart from the variable that it is: a later assignment does not change it.
+func copied(v reflect.Value) reflect.Value {
+	if v.CanAddr() {
+		return held(v, v.Type())
+	}
+	return v
+}
+
+// values evaluates a list, or the results of one call.
 func (m *machine) values(list []*Node, want []reflect.Type) []reflect.Value {
 	if len(list) == 1 && (list[0].Op == Call || list[0].Op == Try) {
 		return m.results(list[0])
 	}
+	return m.each(list, want)
+}
+
+// each evaluates a list. Variables are read last: Go leaves open whether before or after the calls beside them, and the compiler does so.
+func (m *machine) each(list []*Node, want []reflect.Type) []reflect.Value {
 	values := make([]reflect.Value, len(list))
 	for i, n := range list {
 		var t reflect.Type
 		if i < len(want) {
 			t = want[i]
 		}
-		v := m.value(n, t)
-		if v.CanAddr() { // a variable: a later assignment is not to change the value
-			copied := reflect.New(v.Type()).Elem()
-			copied.Set(v)
-			v = copied
-		}
-		values[i] = v
+		values[i] = m.value(n, t)
+	}
+	for i, v := range values {
+		values[i] = copied(v)
 	}
 	return values
-}
-
-// assign stores values.
-func (m *machine) assign(targets []*Node, values []reflect.Value) {
-	for i, n := range targets {
-		if n.Op == Slot && n.Text == "" {
-			continue
-		}
-		if n.Op == Index {
-			if base := m.value(n.Args[0], nil); base.Kind() == reflect.Map {
-				key := reflect.New(base.Type().Key()).Elem()
-				key.Set(m.value(n.Args[1], base.Type().Key()))
-				v := reflect.New(base.Type().Elem()).Elem()
-				v.Set(values[i])
-				base.SetMapIndex(key, v)
-				continue
-			}
-		}
-		m.value(n, nil).Set(values[i])
-	}
 }
 
 // results evaluates a call, whatever number of results it has, or a single value.
@@ -142,6 +155,7 @@ func (m *machine) results(n *Node) []reflect.Value {
 		out := m.results(n.Args[0])
 		last := len(out) - 1
 		if err, ok := out[last].Interface().(error); ok {
+			m.at(n)
 			hook.Try0(err)
 		}
 		return out[:last]
@@ -151,38 +165,73 @@ func (m *machine) results(n *Node) []reflect.Value {
 	return []reflect.Value{m.value(n, nil)}
 }
 
-// call calls a function.
+// call calls a function. That it is nil, or a pointer to its receiver is, fails only once the arguments are evaluated.
 func (m *machine) call(n *Node) []reflect.Value {
-	f := m.value(n.Args[0], nil)
-	if f.IsNil() {
+	callee, isMethod := n.Args[0], n.Args[0].Op == Method
+	if isMethod {
+		callee = callee.Args[0]
+	}
+	f := m.place(callee)
+	var params []reflect.Type
+	t := f.of
+	if isMethod {
+		method, _ := f.of.MethodByName(n.Args[0].Text)
+		t = method.Type
+	}
+	for p := range t.Ins() {
+		params = append(params, p)
+	}
+	if isMethod && f.of.Kind() != reflect.Interface { // the receiver
+		params = params[1:]
+	}
+	args := m.arguments(n, params, t.IsVariadic())
+	function := m.get(f)
+	m.at(n)
+	if isMethod {
+		function = method(function, n.Args[0].Text)
+	}
+	switch {
+	case function.IsNil():
 		crash()
+	case n.Spread:
+		return function.CallSlice(args)
+	case len(args) < len(params): // none for the "...": the slice is nil
+		return function.CallSlice(append(args, reflect.Zero(params[len(params)-1])))
 	}
-	t := f.Type()
-	var args []reflect.Value
-	if len(n.Args) == 2 && t.NumIn() > 1 && (n.Args[1].Op == Call || n.Args[1].Op == Try) && !t.IsVariadic() {
-		args = m.results(n.Args[1])
-	} else {
-		for i, a := range n.Args[1:] {
-			var want reflect.Type
-			switch {
-			case t.IsVariadic() && i >= t.NumIn()-1:
-				want = t.In(t.NumIn() - 1)
-				if !n.Spread {
-					want = want.Elem()
-				}
-			default:
-				want = t.In(i)
-			}
-			args = append(args, m.value(a, want))
-		}
-	}
-	if n.Spread {
-		return f.CallSlice(args)
-	}
-	return f.Call(args)
+	return function.Call(args)
 }
 
-// value evaluates an expression of one value. Want is the type of the place that takes it, if that is known.
+// arguments evaluates the arguments of a call.
+func (m *machine) arguments(n *Node, params []reflect.Type, variadic bool) []reflect.Value {
+	list := n.Args[1:]
+	if len(list) == 1 && len(params) > 1 && (list[0].Op == Call || list[0].Op == Try) && !variadic {
+		return m.results(list[0])
+	}
+	var args []reflect.Value
+	for i, a := range list {
+		want := params[min(i, len(params)-1)]
+		if variadic && !n.Spread && i >= len(params)-1 {
+			want = want.Elem()
+		}
+		args = append(args, m.value(a, want))
+	}
+	return args
+}
+
+// method returns a method of v. As long as v is a variable, the receiver is what that holds when the method is called.
+func method(v reflect.Value, name string) reflect.Value {
+	if v.Kind() == reflect.Interface && v.IsNil() {
+		crash()
+	}
+	f := v.MethodByName(name)
+	if !f.IsValid() {
+		panic(fmt.Sprintf("no method %s of %s", name, v.Type()))
+	}
+	return f
+}
+
+// value evaluates an expression of one value; a variable, an element or a field is returned as such, and is read where it is used. Want is
+// the type of the place that takes the value, if that is known.
 func (m *machine) value(n *Node, want reflect.Type) reflect.Value {
 	switch n.Op {
 	case Const:
@@ -207,14 +256,12 @@ func (m *machine) value(n *Node, want reflect.Type) reflect.Value {
 			return v.Elem()
 		}
 		return v
-	case Field:
-		v := m.value(n.Args[0], nil)
-		for _, i := range n.Index {
-			v = through(v).Field(i)
-		}
-		return v
-	case Method:
-		return m.method(n)
+	case Field, Index, Deref:
+		return m.get(m.place(n))
+	case Method: // as a value, it keeps the receiver as it is now
+		v := copied(m.value(n.Args[0], nil))
+		m.at(n)
+		return method(v, n.Text)
 	case Call, Try:
 		return m.results(n)[0]
 	case Convert:
@@ -223,22 +270,12 @@ func (m *machine) value(n *Node, want reflect.Type) reflect.Value {
 		return unary(n.Text, m.value(n.Args[0], nil))
 	case Binary:
 		return m.binary(n)
-	case Index:
-		return m.index(n)
 	case Slice:
 		return m.slice(n)
-	case Deref:
-		v := m.value(n.Args[0], nil)
-		if v.IsNil() {
-			crash()
-		}
-		return v.Elem()
 	case Address:
 		v := m.value(n.Args[0], nil)
 		if !v.CanAddr() {
-			p := reflect.New(v.Type())
-			p.Elem().Set(v)
-			return p
+			v = held(v, v.Type())
 		}
 		return v.Addr()
 	case Literal:
@@ -255,41 +292,13 @@ func crash() {
 	p.x = 1
 }
 
-// through follows a pointer to a struct.
-func through(v reflect.Value) reflect.Value {
-	if v.Kind() == reflect.Pointer {
-		if v.IsNil() {
-			crash()
-		}
-		return v.Elem()
-	}
-	return v
-}
-
-// method returns a bound method.
-func (m *machine) method(n *Node) reflect.Value {
-	v := m.value(n.Args[0], nil)
-	if v.Kind() == reflect.Interface && v.IsNil() {
-		crash()
-	}
-	if v.CanAddr() && v.Kind() != reflect.Pointer && v.Kind() != reflect.Interface {
-		if f := v.Addr().MethodByName(n.Text); f.IsValid() {
-			return f
-		}
-	}
-	f := v.MethodByName(n.Text)
-	if !f.IsValid() {
-		panic(fmt.Sprintf("no method %s of %s", n.Text, v.Type()))
-	}
-	return f
-}
-
 // literal makes a constant of a type.
 func literal(text string, t reflect.Type) reflect.Value {
 	v := reflect.New(t).Elem()
 	switch kind := t.Kind(); {
 	case kind == reflect.String:
-		v.SetString(text)
+		plain, _ := strconv.Unquote(text)
+		v.SetString(plain)
 	case kind == reflect.Bool:
 		v.SetBool(text == "true")
 	case v.CanInt():

@@ -8,12 +8,12 @@ type Op int
 
 // The operations. Each says what its node's fields mean.
 const (
-	Const   Op = iota // Text, a constant in Go's exact form, of Type
+	Const   Op = iota // Text, a constant in Go's exact form, a string quoted, of Type
 	Nil               // the zero value of Type, or of what is wanted
 	Slot              // the variable registered under Text
 	Func              // the package function, or a pointer's target, under Text in the table
-	Field             // Args[0].Index…
-	Method            // the method Text of Args[0]
+	Field             // Args[0].Index…, through no pointer
+	Method            // the method Text of Args[0], which is of the receiver's type or embeds it
 	Call              // Args[0](Args[1:]…); Spread: the last argument is f(x...)
 	Try               // Args[0], whose last result is an error that ends the cell
 	Convert           // Type(Args[0])
@@ -43,7 +43,7 @@ type Node struct {
 	Index  []int
 	N      int
 	Spread bool
-	Line   int // of a statement, in the cell
+	Line   int // in the cell, of a statement and of what can fail; 0 for other nodes
 }
 
 // Type describes a type that can be built by reflection or is registered.

@@ -33,7 +33,9 @@ func (m *machine) binary(n *Node) reflect.Value {
 	if n.Text == "&&" && !a.Bool() || n.Text == "||" && a.Bool() {
 		return a
 	}
-	return binary(n.Text, a, m.value(n.Args[1], a.Type()))
+	b := m.value(n.Args[1], a.Type())
+	m.at(n)
+	return binary(n.Text, a, b)
 }
 
 // binary applies an operator to two values of one type.
@@ -140,24 +142,6 @@ func bound(i, n int) {
 	_ = make([]struct{}, n)[i]
 }
 
-func (m *machine) index(n *Node) reflect.Value {
-	v := m.value(n.Args[0], nil)
-	if v.Kind() == reflect.Map {
-		key := reflect.New(v.Type().Key()).Elem()
-		key.Set(m.value(n.Args[1], v.Type().Key()))
-		if e := v.MapIndex(key); e.IsValid() {
-			return e
-		}
-		return reflect.Zero(v.Type().Elem())
-	}
-	v = through(v)
-	i := integer(m.value(n.Args[1], nil))
-	if i < 0 || i >= v.Len() {
-		bound(i, v.Len())
-	}
-	return v.Index(i)
-}
-
 func integer(v reflect.Value) int {
 	if v.CanUint() {
 		return int(v.Uint())
@@ -165,15 +149,23 @@ func integer(v reflect.Value) int {
 	return int(v.Int())
 }
 
+// slice slices a slice or string.
 func (m *machine) slice(n *Node) reflect.Value {
-	v := through(m.value(n.Args[0], nil))
+	v := m.value(n.Args[0], nil)
+	var bounds [2]reflect.Value
+	for i := range bounds {
+		if n.Args[i+1].Op != Nil {
+			bounds[i] = m.value(n.Args[i+1], nil)
+		}
+	}
 	low, high := 0, v.Len()
-	if n.Args[1].Op != Nil {
-		low = integer(m.value(n.Args[1], nil))
+	if bounds[0].IsValid() {
+		low = integer(bounds[0])
 	}
-	if n.Args[2].Op != Nil {
-		high = integer(m.value(n.Args[2], nil))
+	if bounds[1].IsValid() {
+		high = integer(bounds[1])
 	}
+	m.at(n)
 	limit := v.Len()
 	if v.Kind() == reflect.Slice {
 		limit = v.Cap()
@@ -189,45 +181,47 @@ func (m *machine) slice(n *Node) reflect.Value {
 // literal makes a composite value.
 func (m *machine) literal(n *Node) reflect.Value {
 	t := m.typeOf(n.Type)
+	if t.Kind() == reflect.Map {
+		v := reflect.MakeMapWithSize(t, len(n.Args))
+		for i, a := range n.Args {
+			key := m.value(n.Keys[i], t.Key())
+			elem := m.value(a, t.Elem())
+			m.at(n)
+			v.SetMapIndex(held(key, t.Key()), held(elem, t.Elem()))
+		}
+		return v
+	}
 	v := reflect.New(t).Elem()
-	switch t.Kind() {
-	case reflect.Struct:
-		for i, a := range n.Args {
-			f := v.Field(n.Index[i])
-			f.Set(m.value(a, f.Type()))
-		}
-	case reflect.Map:
-		v = reflect.MakeMapWithSize(t, len(n.Args))
-		for i, a := range n.Args {
-			key, elem := reflect.New(t.Key()).Elem(), reflect.New(t.Elem()).Elem()
-			key.Set(m.value(n.Keys[i], t.Key()))
-			elem.Set(m.value(a, t.Elem()))
-			v.SetMapIndex(key, elem)
-		}
-	default:
-		if t.Kind() == reflect.Slice {
-			v = reflect.MakeSlice(t, len(n.Args), len(n.Args))
-		}
-		for i, a := range n.Args {
-			v.Index(i).Set(m.value(a, t.Elem()))
-		}
+	if t.Kind() == reflect.Slice {
+		v.Set(reflect.MakeSlice(t, len(n.Args), len(n.Args)))
+	}
+	part := v.Index
+	if t.Kind() == reflect.Struct {
+		part = func(i int) reflect.Value { return v.Field(n.Index[i]) }
+	}
+	elements := make([]reflect.Value, len(n.Args))
+	for i, a := range n.Args {
+		elements[i] = m.value(a, part(i).Type())
+	}
+	for i, e := range elements {
+		part(i).Set(e)
 	}
 	return v
 }
 
 func (m *machine) builtin(n *Node) reflect.Value {
 	v := m.value(n.Args[0], nil)
-	switch n.Text {
-	case "len":
-		return reflect.ValueOf(through(v).Len())
-	case "cap":
-		return reflect.ValueOf(through(v).Cap())
+	switch {
+	case n.Text == "append":
+		types := make([]reflect.Type, len(n.Args)-1)
+		for i := range types {
+			types[i] = v.Type().Elem()
+		}
+		return reflect.Append(v, m.each(n.Args[1:], types)...)
+	case v.Kind() == reflect.Pointer: // to an array, whose length is that of its type
+		return reflect.ValueOf(v.Type().Elem().Len())
+	case n.Text == "len":
+		return reflect.ValueOf(v.Len())
 	}
-	var rest []reflect.Value
-	for _, a := range n.Args[1:] {
-		e := reflect.New(v.Type().Elem()).Elem()
-		e.Set(m.value(a, e.Type()))
-		rest = append(rest, e)
-	}
-	return reflect.Append(v, rest...)
+	return reflect.ValueOf(v.Cap())
 }
