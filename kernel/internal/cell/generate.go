@@ -70,7 +70,12 @@ func (u *unit) generate() string {
 	for _, n := range slices.Sorted(maps.Keys(u.deps)) {
 		fmt.Fprintf(&b, "\t%s %q\n", alias(n), path(n))
 	}
-	fmt.Fprintf(&b, ")\n\n%s\n%s\nfunc %s(%sdone func(int)) {\n%s}\n", u.extras.String(), body.String(), entry, own, run.String())
+	fmt.Fprintf(&b, ")\n\n%s\n%s\n%sfunc %s(%sdone func(int)) {\n%s", u.extras.String(), body.String(), nowhere, entry, own, run.String())
+	if n := len(u.steps); n > 0 { // the line of deferred calls
+		_, end := u.span(u.src, u.steps[n-1].stmt)
+		b.WriteString(at(u.src, end-1))
+	}
+	b.WriteString("}\n")
 	return b.String()
 }
 
@@ -82,10 +87,13 @@ func (u *unit) main(run *strings.Builder) {
 	for _, d := range u.src.decls.Decls {
 		if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == "main" {
 			text, _ := u.reference(u.info.Defs[f.Name])
-			fmt.Fprintf(run, "%s()\n", text)
+			fmt.Fprintf(run, "%s%s()\n", nowhere, text)
 		}
 	}
 }
+
+// nowhere is a comment that has what follows count as no line of a cell.
+const nowhere = "/*line generated:1*/"
 
 // at returns a comment that makes the compiler count lines from offset in src.
 func at(src *source, offset int) string {
@@ -164,7 +172,7 @@ func (u *unit) method(b, run *strings.Builder, src *source, d *ast.FuncDecl) {
 	for _, f := range d.Type.Params.List {
 		list = append(list, u.fieldText(src, f))
 	}
-	fmt.Fprintf(b, "%sfunc %s(%s)%s\n", at(src, start), name, strings.Join(list, ", "), u.rendered(src, paramsEnd, end))
+	fmt.Fprintf(b, "%sfunc %s(%s)%s%s\n", at(src, start), name, strings.Join(list, ", "), at(src, paramsEnd), u.rendered(src, paramsEnd, end))
 	variable := holder(typeName, d.Name.Name)
 	if old := u.adopted[d]; old != nil {
 		if pkg := u.body(old, d); pkg != u.n {
@@ -243,7 +251,7 @@ func (u *unit) statement(run *strings.Builder, i int, st *step) {
 			op = "="
 		}
 		if st.try {
-			fmt.Fprintf(run, "%s%s %s.Try%d(%s)\n", left, op, hook, len(stmt.Lhs), u.piece(u.src, stmt.Rhs[0]))
+			fmt.Fprintf(run, "%s%s %s\n", left, op, u.checked(len(stmt.Lhs), stmt.Rhs[0]))
 		} else {
 			right := u.offsetOf(stmt.TokPos) + len(stmt.Tok.String())
 			fmt.Fprintf(run, "%s%s%s\n", left, op, u.rendered(u.src, right, end))
@@ -285,20 +293,27 @@ func (u *unit) variables(run *strings.Builder, st *step, spec *ast.ValueSpec) {
 	case len(spec.Values) == 0:
 		run.WriteString(strings.Join(zero, ", "))
 	case st.try:
-		fmt.Fprintf(run, "%s.Try%d(%s)", u.use(hookPath), len(spec.Names), u.piece(u.src, spec.Values[0]))
+		run.WriteString(u.checked(len(spec.Names), spec.Values[0]))
 	default:
 		a, _ := u.span(u.src, spec.Values[0])
 		_, b := u.span(u.src, spec.Values[len(spec.Values)-1])
-		run.WriteString(u.rendered(u.src, a, b))
+		run.WriteString(at(u.src, a) + u.rendered(u.src, a, b))
 	}
 	run.WriteByte('\n')
+}
+
+// checked writes a call with n results more than the error that is left out.
+func (u *unit) checked(n int, call ast.Expr) string {
+	start, end := u.span(u.src, call)
+	return fmt.Sprintf("%s%s.Try%d(%s)", at(u.src, start), u.use(hookPath), n, u.rendered(u.src, start, end))
 }
 
 // values writes a list of expressions that is the cell's last statement.
 func (u *unit) values(run *strings.Builder, steps []*step) {
 	var list []string
 	for _, st := range steps {
-		list = append(list, u.piece(u.src, st.stmt))
+		start, end := u.span(u.src, st.stmt)
+		list = append(list, at(u.src, start)+u.rendered(u.src, start, end))
 	}
 	start, _ := u.span(u.src, steps[0].stmt)
 	text := strings.Join(list, ", ")
@@ -325,7 +340,7 @@ func (u *unit) expression(run *strings.Builder, st *step, stmt *ast.ExprStmt) {
 	results := u.results(st.call)
 	n := len(results)
 	if n > 0 && isError(results[n-1].Type()) {
-		text = fmt.Sprintf("%s.Try%d(%s)", hook, n-1, text)
+		text = u.checked(n-1, stmt.X)
 		if written(results) {
 			fmt.Fprintf(run, "%s\n", text)
 			return
