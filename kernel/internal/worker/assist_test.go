@@ -105,6 +105,7 @@ func TestMagics(t *testing.T) {
 		{"%reset", ""},
 		{"x", "undefined: x"},
 		{"!echo line\nbad +", "Cell[1]:2:5"},
+		{"!echo line\n%time bad", "Cell[1]:2:7: undefined: bad"},
 	} {
 		if got := run(ctx, e, 1, c.code); !strings.Contains(got, c.want) {
 			t.Errorf("%q: %q, not %q", c.code, got, c.want)

@@ -21,7 +21,7 @@ type magic struct {
 type call struct {
 	name string // of the cell
 	args string // the rest of the line
-	body string // the lines below
+	body string // the lines below, or the rest of the line if the magic does not take those; all at their place in the cell
 	out  session.Output
 }
 
@@ -85,7 +85,9 @@ func (e *Engine) magic(ctx context.Context, name string, req session.Request, ou
 		whole := strings.HasPrefix(m.name, "%%") || m.name == "%time" && args == ""
 		in := call{name: name, args: args, out: out}
 		if whole {
-			in.body = blank + "\n" + below // so that Go in it keeps its lines
+			in.body = blank + "\n" + below
+		} else {
+			in.body = blank + strings.Repeat(" ", len(strings.TrimRight(line, " \t\r"))-len(args)) + args
 		}
 		result = m.run(e, ctx, in)
 		if whole || result.Err != nil {
@@ -128,13 +130,9 @@ func help(_ *Engine, _ context.Context, in call) session.Result {
 }
 
 func timed(e *Engine, ctx context.Context, in call) session.Result {
-	text := in.args
-	if text == "" {
-		text = in.body
-	}
 	spent := e.running.Load()
 	begin := time.Now()
-	r := e.code(ctx, in.name, text, in.out)
+	r := e.code(ctx, in.name, in.body, in.out)
 	ran := time.Duration(e.running.Load() - spent)
 	in.out.Stream("stdout", fmt.Sprintf("ran for %s, and took %s to compile\n", round(ran), round(time.Since(begin)-ran)))
 	return r
