@@ -21,7 +21,7 @@ func (u *unit) load() []Problem {
 			if u.quick && !u.chain.has(path) {
 				continue
 			}
-			pkg, err := u.chain.Import(path)
+			pkg, err := u.chain.load(u.ctx, path)
 			if err != nil {
 				problems = append(problems, u.src.problem(spec.Path.Pos(), err.Error()))
 				continue

@@ -93,8 +93,11 @@ func New(chain *Toolchain, dir string, imports ...string) (*Session, error) {
 // Compile checks and compiles a cell. The error is an [*Error] if the cell is at fault. One cell is compiled at a time.
 func (s *Session) Compile(ctx context.Context, name, text string) (*Cell, error) {
 	s.mu.Lock()
-	u, source, ready, err := s.prepare(name, text)
+	u, source, ready, err := s.prepare(ctx, name, text)
 	s.mu.Unlock()
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	if ready != nil || err != nil {
 		return ready, err
 	}
@@ -120,7 +123,7 @@ func (s *Session) Compile(ctx context.Context, name, text string) (*Cell, error)
 }
 
 // prepare does everything up to the compiler: it returns the cell if it was compiled before, or its source.
-func (s *Session) prepare(name, text string) (u *unit, source string, ready *Cell, err error) {
+func (s *Session) prepare(ctx context.Context, name, text string) (u *unit, source string, ready *Cell, err error) {
 	defer func() {
 		if r := recover(); r != nil { // whatever was typed, the front lives
 			err = fmt.Errorf("the checker failed on this cell: %v", r)
@@ -130,7 +133,7 @@ func (s *Session) prepare(name, text string) (u *unit, source string, ready *Cel
 	if c := s.built[text]; c != nil && s.current(c) {
 		return nil, "", &Cell{N: c.N, steps: c.steps, symbols: c.symbols, old: c.old}, nil
 	}
-	u, problems := s.examine(name, text)
+	u, problems := s.examine(ctx, name, text)
 	if len(problems) == 0 {
 		if c := u.uncompiled(); c != nil {
 			return nil, "", c, nil
@@ -153,18 +156,18 @@ func (u *unit) uncompiled() *Cell {
 }
 
 // begin parses a cell.
-func (s *Session) begin(name, text string) (*unit, []Problem) {
+func (s *Session) begin(ctx context.Context, name, text string) (*unit, []Problem) {
 	src, problems := parse(s.fset, name, text)
 	return &unit{
-		Session: s, src: src, n: s.next + 1, deps: map[int]bool{}, used: map[string]string{}, helpers: map[string]bool{},
+		Session: s, ctx: ctx, src: src, n: s.next + 1, deps: map[int]bool{}, used: map[string]string{}, helpers: map[string]bool{},
 		edits: map[*source][]edit{}, plain: map[*ast.FuncDecl]*ast.FuncDecl{}, revived: map[string]*symbol{}, retyped: map[string]*symbol{},
 		pkg: types.NewPackage("main", "main"), views: map[string]string{},
 	}, problems
 }
 
 // examine parses and type-checks a cell.
-func (s *Session) examine(name, text string) (*unit, []Problem) {
-	u, problems := s.begin(name, text)
+func (s *Session) examine(ctx context.Context, name, text string) (*unit, []Problem) {
+	u, problems := s.begin(ctx, name, text)
 	if len(problems) > 0 {
 		return u, problems
 	}
@@ -304,6 +307,13 @@ func (s *Session) Commit(c *Cell, done int) {
 	}
 	s.dots = append(s.dots, c.dots...)
 	c.dots = nil
+}
+
+// Discard forgets a compiled cell that could not be loaded.
+func (s *Session) Discard(c *Cell) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.built, func(_ string, b *Cell) bool { return b.N == c.N })
 }
 
 // Line returns a line of a cell's text, without the space around it; "" for one that is not there.

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Toolchain is the Go compiler and linker together with the compiled packages that cells may import: those of the worker
@@ -72,6 +73,7 @@ func ListPackages(ctx context.Context, module string, flags []string, pkgs ...st
 	args := append([]string{"list", "-export", "-deps", "-buildmode=plugin", "-f", listFormat}, flags...)
 	cmd := exec.CommandContext(ctx, "go", append(args, pkgs...)...)
 	cmd.Dir = module
+	cmd.WaitDelay = time.Second // for compilers that an interrupt leaves running
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -136,6 +138,11 @@ func (t *Toolchain) named(name string) (found string) {
 
 // Import returns the types of a package, compiling it first if no cell has used it and the worker does not hold it.
 func (t *Toolchain) Import(path string) (*types.Package, error) {
+	return t.load(context.Background(), path)
+}
+
+// load is Import for a cell that can be interrupted.
+func (t *Toolchain) load(ctx context.Context, path string) (*types.Package, error) {
 	if path == "unsafe" {
 		return types.Unsafe, nil
 	}
@@ -146,7 +153,7 @@ func (t *Toolchain) Import(path string) (*types.Package, error) {
 		t.mu.Lock()
 		flags := t.flags
 		t.mu.Unlock()
-		list, err := ListPackages(context.Background(), t.Module, flags, path)
+		list, err := ListPackages(ctx, t.Module, flags, path)
 		if err != nil {
 			return nil, importError(path, err)
 		}

@@ -1,6 +1,7 @@
 package cell
 
 import (
+	"context"
 	"go/ast"
 	"go/token"
 	"go/types"
@@ -11,6 +12,7 @@ import (
 // unit is one cell on its way through check and generate.
 type unit struct {
 	*Session
+	ctx       context.Context // of the check: for packages that have to be compiled first
 	src       *source
 	n         int // the number of its package
 	pkg       *types.Package

@@ -2,6 +2,7 @@ package cell
 
 import (
 	"bytes"
+	"context"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -30,7 +31,7 @@ func (s *Session) View(text string) (v *View) {
 			v = nil
 		}
 	}()
-	u, problems := s.begin("Cell[0]", text)
+	u, problems := s.begin(context.Background(), "Cell[0]", text)
 	defer func() {
 		for _, f := range u.src.files {
 			s.fset.RemoveFile(f)

@@ -24,7 +24,7 @@ type Exec struct {
 	id      int
 	ctx     context.Context
 	cancel  context.CancelFunc
-	done    atomic.Int64 // statements whose variables are assigned
+	done    atomic.Int64 // statements whose variables are assigned; -1 before the first begins
 	stopped atomic.Bool
 	at      Frame        // the current statement of a cell that is not compiled
 	stacks  []byte       // where State has the runtime write
@@ -158,6 +158,7 @@ func init() {
 
 func newExec(ctx context.Context) *Exec {
 	e := &Exec{}
+	e.done.Store(-1)
 	e.ctx, e.cancel = context.WithCancel(ctx)
 	return e
 }
@@ -219,7 +220,7 @@ func (e *Exec) Done(n int) { e.done.Store(int64(n)) }
 // At notes where a cell is that runs without being compiled.
 func (e *Exec) At(cell string, line int) { e.at = Frame{File: cell, Line: line} }
 
-// Reached returns the number of the last statement noted by Done.
+// Reached returns the number of the last statement noted by Done, -1 if the cell has not begun.
 func (e *Exec) Reached() int { return int(e.done.Load()) }
 
 // routine returns the number of the calling goroutine.

@@ -26,7 +26,7 @@ type Event struct {
 	Is      Is
 	Failure *Failure // Ended: why the cell failed; nil after one that did not
 	Bundle  []Item   // Ended: the value of the cell's last expression
-	Reached int      // Ended: statements whose variables are assigned
+	Reached int      // Ended: statements whose variables are assigned; -1 if the cell has not begun
 	Problem string   // Ended: why the cell could not be loaded
 }
 

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/lohakit/notebook/kernel/internal/direct"
+	"github.com/lohakit/notebook/kernel/internal/hook"
 	"github.com/lohakit/notebook/kernel/internal/live"
 )
 
@@ -88,15 +89,18 @@ func mark(id int) {
 	}
 }
 
-// run runs one cell to its end.
+// run loads one cell and runs it to its end. An interrupt that comes while it is loaded ends it before it begins.
 func (s *server) run(o live.Order) {
-	cell, err := s.load(o)
-	if err != nil {
-		mark(o.ID)
-		s.tell(live.Event{ID: o.ID, Is: live.Ended, Problem: err.Error()})
-		return
-	}
-	e, done := live.Start(o.ID, cell)
+	var problem error
+	e, done := live.Start(o.ID, func(e *live.Exec) {
+		var cell func(*live.Exec)
+		if cell, problem = s.load(o); problem != nil {
+			return
+		}
+		hook.Check()
+		e.Done(0)
+		cell(e)
+	})
 	s.mu.Lock()
 	s.runs[o.ID] = e
 	early := s.early[o.ID]
@@ -105,11 +109,15 @@ func (s *server) run(o live.Order) {
 	if early {
 		go s.stop(o.ID)
 	}
-	s.end(o.ID, e, <-done)
+	f := <-done
+	if f != nil && f.Kind != live.Interrupted && e.Reached() < 0 {
+		problem = fmt.Errorf("a package that it imports failed to initialise: %s; restart the kernel before importing it again", f.Text)
+	}
+	s.end(o.ID, e, f, problem)
 }
 
 // end answers a run, once.
-func (s *server) end(id int, e *live.Exec, f *live.Failure) {
+func (s *server) end(id int, e *live.Exec, f *live.Failure, problem error) {
 	s.mu.Lock()
 	again := s.gone[id]
 	s.gone[id] = true
@@ -119,7 +127,11 @@ func (s *server) end(id int, e *live.Exec, f *live.Failure) {
 		return
 	}
 	mark(id)
-	s.tell(live.Event{ID: id, Is: live.Ended, Failure: f, Bundle: e.Bundle, Reached: e.Reached()})
+	event := live.Event{ID: id, Is: live.Ended, Failure: f, Bundle: e.Bundle, Reached: e.Reached()}
+	if problem != nil {
+		event.Problem = problem.Error()
+	}
+	s.tell(event)
 }
 
 // load returns the function that runs a cell.
@@ -163,11 +175,17 @@ func (s *server) load(o live.Order) (func(*live.Exec), error) {
 // ends when it wakes up. One that waits for a program that it has started is waited for after the program was interrupted, as in
 // a terminal, and one inside a native call until that returns.
 func (s *server) stop(id int) {
-	live.Withdraw(id)
 	s.mu.Lock()
 	e := s.runs[id]
-	s.early[id] = e == nil && !s.gone[id]
+	early := e == nil && !s.gone[id]
+	if early {
+		s.early[id] = true
+	}
 	s.mu.Unlock()
+	if early { // what the front has asked stands until the cell begins
+		return
+	}
+	live.Withdraw(id)
 	if e == nil {
 		return
 	}
@@ -195,7 +213,7 @@ func (s *server) stop(id int) {
 		}
 		if blocked >= 3 && time.Since(begin) > 150*time.Millisecond {
 			text := "the cell was interrupted while it waited (" + state + "); what it had done stays"
-			s.end(id, e, &live.Failure{Kind: live.Interrupted, Text: text})
+			s.end(id, e, &live.Failure{Kind: live.Interrupted, Text: text}, nil)
 			return
 		}
 	}

@@ -224,10 +224,14 @@ func (e *Engine) code(ctx context.Context, name, text string, out session.Output
 				go answer(p, out, refused)
 			case live.Ended:
 				p.drain(id)
+				if event.Problem != "" || event.Reached < 0 {
+					cells.Discard(c)
+				} else {
+					cells.Commit(c, event.Reached)
+				}
 				if event.Problem != "" {
 					return failed("LoadError", "the compiled cell could not be loaded: "+event.Problem, nil)
 				}
-				cells.Commit(c, event.Reached)
 				if noInput != nil && ctx.Err() == nil {
 					return failed("InputError", noInput.Error(), nil)
 				}
