@@ -349,7 +349,7 @@ func (u *unit) owner(pos token.Pos) *source {
 		if _, ok := sym.decl.src.offset(pos); ok {
 			return sym.decl.src
 		}
-		for _, m := range sym.decl.methods {
+		for _, m := range u.methods(sym) {
 			if _, ok := m.src.offset(pos); ok {
 				return m.src
 			}

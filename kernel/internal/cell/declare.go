@@ -44,7 +44,7 @@ func (u *unit) compare() {
 		again = false
 		for spec := range u.dropped {
 			for name, sym := range u.names[spec.Name.Name].decl.uses {
-				if now := types[name]; other[name] || u.names[name] != sym || now != nil && !u.dropped[now] {
+				if now := types[name]; other[name] || !same(u.names[name], sym) || now != nil && !u.dropped[now] {
 					delete(u.dropped, spec)
 					again = true
 				}

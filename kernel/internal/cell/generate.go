@@ -175,7 +175,7 @@ func (u *unit) method(b, run *strings.Builder, src *source, d *ast.FuncDecl) {
 	fmt.Fprintf(b, "%sfunc %s(%s)%s%s\n", at(src, start), name, strings.Join(list, ", "), at(src, paramsEnd), u.rendered(src, paramsEnd, end))
 	variable := holder(typeName, d.Name.Name)
 	if old := u.adopted[d]; old != nil {
-		if pkg := u.body(old, d); pkg != u.n {
+		if pkg := u.holds(old, d); pkg != u.n {
 			u.deps[pkg] = true
 			variable = alias(pkg) + "." + variable
 		}
@@ -215,8 +215,8 @@ func (u *unit) method(b, run *strings.Builder, src *source, d *ast.FuncDecl) {
 	fmt.Fprintf(run, "%s = %s\n", variable, name)
 }
 
-// body returns the package with the variable for the body of a method of an earlier type.
-func (u *unit) body(old *symbol, d *ast.FuncDecl) int {
+// holds returns the package with the variable for the body of a method of an earlier type.
+func (u *unit) holds(old *symbol, d *ast.FuncDecl) int {
 	for _, m := range old.decl.methods {
 		if m.decl.Name.Name == d.Name.Name {
 			return m.pkg

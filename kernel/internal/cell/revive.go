@@ -171,7 +171,7 @@ func (u *unit) inherited(name string) []method {
 			}
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(u.revived[name].decl.methods), func(m method) bool { return own[m.decl.Name.Name] })
+	return slices.DeleteFunc(u.methods(u.revived[name]), func(m method) bool { return own[m.decl.Name.Name] })
 }
 
 // literal writes a constant down.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"go/ast"
+	"go/constant"
 	"go/token"
 	"go/types"
 	"maps"
@@ -46,19 +47,27 @@ type method struct {
 	pkg  int // the package whose variable holds its body
 }
 
+// body says which variable holds the body of a method.
+type body struct {
+	pkg  int
+	name string
+}
+
 // Session knows every name that the cells so far have declared. Its methods may be called from any goroutine.
 type Session struct {
-	mu    sync.Mutex
-	chain *Toolchain
-	dir   string
-	fset  *token.FileSet
-	names map[string]*symbol
-	byObj map[types.Object]*symbol
-	dots  []*types.Package    // imported with a dot
-	next  int                 // number of the latest package
-	evals int                 // how many cells went to the direct evaluator
-	built map[string]*Cell    // by source text
-	lines map[string][]string // the text of each cell that was run, by name
+	mu     sync.Mutex
+	chain  *Toolchain
+	dir    string
+	fset   *token.FileSet
+	names  map[string]*symbol
+	byObj  map[types.Object]*symbol
+	dots   []*types.Package    // imported with a dot
+	next   int                 // number of the latest package
+	evals  int                 // how many cells went to the direct evaluator
+	body   map[body]method     // the latest body of each method that was declared again
+	built  map[string]*Cell    // by source text
+	called map[string]string   // what a compiled cell is called since it ran again, by the name that it was compiled under
+	lines  map[string][]string // the text of each cell that was run, by name
 }
 
 // Cell is a compiled cell.
@@ -68,7 +77,9 @@ type Cell struct {
 	Program *direct.Program // what to run in place of a compiled cell; nil to run package N
 
 	steps   []*step
+	name    string
 	symbols map[string]*symbol // what it declares
+	bodies  map[body]method    // of the methods that it declares
 	old     map[string]*symbol // what it found in the session
 	dots    []*types.Package
 }
@@ -78,7 +89,7 @@ func New(chain *Toolchain, dir string, imports ...string) (*Session, error) {
 	s := &Session{
 		chain: chain, dir: dir, fset: token.NewFileSet(),
 		names: map[string]*symbol{}, byObj: map[types.Object]*symbol{}, built: map[string]*Cell{},
-		lines: map[string][]string{},
+		body: map[body]method{}, lines: map[string][]string{}, called: map[string]string{},
 	}
 	for _, path := range imports {
 		pkg, err := chain.Import(path)
@@ -117,7 +128,8 @@ func (s *Session) Compile(ctx context.Context, name, text string) (*Cell, error)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.next = u.n
-	c := &Cell{N: u.n, Object: object, steps: u.steps, symbols: u.declared(), old: u.found(), dots: u.dotted}
+	c := u.cell()
+	c.N, c.Object = u.n, object
 	s.built[text] = c
 	return c, nil
 }
@@ -130,8 +142,12 @@ func (s *Session) prepare(ctx context.Context, name, text string) (u *unit, sour
 		}
 	}()
 	s.lines[name] = strings.Split(text, "\n")
+	delete(s.called, name)
 	if c := s.built[text]; c != nil && s.current(c) {
-		return nil, "", &Cell{N: c.N, steps: c.steps, symbols: c.symbols, old: c.old}, nil
+		s.called[c.name] = name
+		again := *c
+		again.Object, again.dots = "", nil
+		return nil, "", &again, nil
 	}
 	u, problems := s.examine(ctx, name, text)
 	if len(problems) == 0 {
@@ -152,7 +168,14 @@ func (u *unit) uncompiled() *Cell {
 	if p == nil {
 		return nil
 	}
-	return &Cell{Program: p, steps: u.steps, symbols: u.declared(), old: u.found(), dots: u.dotted}
+	c := u.cell()
+	c.Program = p
+	return c
+}
+
+// cell returns what the session is to know of the cell.
+func (u *unit) cell() *Cell {
+	return &Cell{name: u.src.name, steps: u.steps, symbols: u.declared(), bodies: u.bodies(), old: u.found(), dots: u.dotted}
 }
 
 // begin parses a cell.
@@ -276,16 +299,64 @@ func (u *unit) found() map[string]*symbol {
 	return out
 }
 
-// current reports whether a compiled cell still means the same: what it found is there, unless it was the cell itself
-// that has declared it since.
+// bodies returns the bodies of the methods that the cell declares, by the variables that hold them.
+func (u *unit) bodies() map[body]method {
+	out := map[body]method{}
+	for _, d := range u.src.decls.Decls {
+		if d, ok := d.(*ast.FuncDecl); ok && d.Recv != nil {
+			pkg := u.n
+			if old := u.adopted[d]; old != nil {
+				pkg = u.holds(old, d)
+			}
+			typeName, _ := receiver(d)
+			out[body{pkg, holder(typeName, d.Name.Name)}] = method{u.src, d, pkg}
+		}
+	}
+	return out
+}
+
+// methods returns the methods of a type with the bodies that they have now.
+func (s *Session) methods(sym *symbol) []method {
+	list := slices.Clone(sym.decl.methods)
+	for i, m := range list {
+		if now, ok := s.body[body{m.pkg, holder(sym.obj.Name(), m.decl.Name.Name)}]; ok {
+			list[i] = now
+		}
+	}
+	return list
+}
+
+// current reports whether a compiled cell still means the same: what it found is there, and no later cell has declared its types again to
+// add a method.
 func (s *Session) current(c *Cell) bool {
 	for name, sym := range c.old {
-		now, own := s.names[name], c.symbols[name]
-		if now != sym && (now != own || own == nil || own.pkg != sym.pkg || own.expr != sym.expr) {
+		if !same(s.names[name], sym) {
+			return false
+		}
+	}
+	for name, sym := range c.symbols {
+		now := s.names[name]
+		if sym.decl != nil && now != nil && now != sym && now.decl != nil && now.decl.spec == sym.decl.spec && now.decl.fn == sym.decl.fn {
 			return false
 		}
 	}
 	return true
+}
+
+// same reports whether two symbols are one import, constants of one value, or the same variable, function or type.
+func same(a, b *symbol) bool {
+	if a == b || a == nil || b == nil {
+		return a == b
+	}
+	switch x := a.obj.(type) {
+	case *types.PkgName:
+		y, ok := b.obj.(*types.PkgName)
+		return ok && x.Imported() == y.Imported()
+	case *types.Const:
+		y, ok := b.obj.(*types.Const)
+		return ok && types.Identical(x.Type(), y.Type()) && constant.Compare(x.Val(), token.EQL, y.Val())
+	}
+	return a.pkg == b.pkg && a.expr == b.expr && a.pointer == b.pointer && a.fn == b.fn && types.Identical(a.obj.Type(), b.obj.Type())
 }
 
 // Commit enters into the session what a cell has declared. Of its variables those of its first done statements count: the
@@ -305,6 +376,7 @@ func (s *Session) Commit(c *Cell, done int) {
 			s.byObj[sym.obj] = sym
 		}
 	}
+	maps.Copy(s.body, c.bodies)
 	s.dots = append(s.dots, c.dots...)
 	c.dots = nil
 }
@@ -316,14 +388,17 @@ func (s *Session) Discard(c *Cell) {
 	maps.DeleteFunc(s.built, func(_ string, b *Cell) bool { return b.N == c.N })
 }
 
-// Line returns a line of a cell's text, without the space around it; "" for one that is not there.
-func (s *Session) Line(name string, line int) string {
+// Line returns the name that a compiled cell goes by now, and a line of its text without the space around it; "" for one that is not there.
+func (s *Session) Line(name string, line int) (now, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if lines := s.lines[name]; line > 0 && line <= len(lines) {
-		return strings.TrimSpace(lines[line-1])
+	if now = s.called[name]; now == "" {
+		now = name
 	}
-	return ""
+	if lines := s.lines[name]; line > 0 && line <= len(lines) {
+		text = strings.TrimSpace(lines[line-1])
+	}
+	return now, text
 }
 
 // Continue numbers the cells of s after those of an earlier session in the same process.

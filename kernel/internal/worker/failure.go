@@ -59,11 +59,12 @@ func failure(f *live.Failure, cells *cell.Session) session.Result {
 	}
 	for _, frame := range f.Frames {
 		name, _ := cell.Frame(frame.Function)
-		line := fmt.Sprintf("%s%s:%d%s", green, frame.File, frame.Line, plain)
+		file, text := cells.Line(frame.File, frame.Line)
+		line := fmt.Sprintf("%s%s:%d%s", green, file, frame.Line, plain)
 		if name != "" {
 			line += " in " + name
 		}
-		if text := cells.Line(frame.File, frame.Line); text != "" {
+		if text != "" {
 			line += "\n    " + text
 		}
 		trace = append(trace, line)
