@@ -88,6 +88,7 @@ func TestUnmarkName(t *testing.T) {
 		{9, Mark + "base", "", "\x08\x04base"},
 		{1, Mark + "area", "", "\x01\x04area"},
 		{1, "plain", "", "\x01\x05plain"},
+		{1, "*main.box[session/c12." + Mark + "point]", "", "\x01\x15*main.box[main.point]"},
 	} {
 		data := append([]byte{c.flags, byte(len(c.text))}, c.text+c.rest...)
 		unmarkName(data)

@@ -328,7 +328,7 @@ var shown = strings.NewReplacer(" in assignment to _ identifier (overflows)", ":
 
 // explain words what go/types says for a notebook.
 func (u *unit) explain(message string) string {
-	message = shown.Replace(message)
+	message = strings.ReplaceAll(shown.Replace(message), own+"v", "the new ") // what := is to assign to a name of the cell
 	message = strings.ReplaceAll(sessionName.ReplaceAllString(message, ""), "(no value) used as value", "returns no value")
 	if m := outdated.FindStringSubmatch(message); m != nil && m[1] == m[2] && u.names[m[1]] != nil {
 		message += fmt.Sprintf("; %s was declared anew in %s, and what was made before has the earlier type: run its cell again",

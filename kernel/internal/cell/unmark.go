@@ -5,11 +5,15 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"regexp"
 )
 
 // hidden is put before the tag of every lower-case field, so that encoders leave the field out as they do in Go: to reflection its struct
 // type has no package, and the field counts as exported.
 const hidden = `json:"-" xml:"-" toml:"-" yaml:"-" `
+
+// typeArgument matches the package of a type of the session where it is the argument of a generic type; elsewhere its name is main.
+var typeArgument = regexp.MustCompile(`\bsession/c[0-9]+\.`)
 
 // unmark removes the marks from the names of types, fields and methods in a compiled package, so that %T, %+v and
 // reflection show what the user wrote. It edits the names in place: the runtime's form of a name is a byte of flags, a
@@ -42,7 +46,7 @@ func unmark(archive string) error {
 // unmarkName edits one symbol's data if it is a name with marks.
 func unmarkName(data []byte) {
 	const exportedBit, tagBit, embeddedBit = 1, 2, 8
-	if len(data) < 2 || data[0] > 15 || !bytes.Contains(data, []byte(Mark)) {
+	if len(data) < 2 || data[0] > 15 || !bytes.Contains(data, []byte(Mark)) && !typeArgument.Match(data) {
 		return
 	}
 	length, n := binary.Uvarint(data[1:])
@@ -54,7 +58,7 @@ func unmarkName(data []byte) {
 	if data[0]&tagBit == 0 && len(rest) > 0 && data[0]&4 == 0 {
 		return // not a name: a name ends where its text ends
 	}
-	plain := bytes.ReplaceAll(text, []byte(Mark), nil)
+	plain := typeArgument.ReplaceAll(bytes.ReplaceAll(text, []byte(Mark), nil), []byte("main."))
 	if len(plain) == len(text) {
 		return
 	}
