@@ -41,6 +41,13 @@ func (u *unit) change(src *source, from, to token.Pos, text string) {
 	u.edits[src] = append(u.edits[src], edit{start, end, text})
 }
 
+// newlines returns those between two positions, which an edit keeps so that the lines after it keep their numbers.
+func (s *source) newlines(from, to token.Pos) string {
+	start, _ := s.offset(from)
+	end, _ := s.offset(to)
+	return strings.Repeat("\n", strings.Count(s.text[start:end], "\n"))
+}
+
 // sortEdits has to be called between the last change and the first rendered.
 func (u *unit) sortEdits() {
 	for _, list := range u.edits {
@@ -184,7 +191,8 @@ func (u *unit) hide(src *source, n *ast.StructType) {
 				if !id.IsExported() {
 					text += tag
 				}
-				u.change(src, id.End(), f.Names[i+1].Pos(), " "+text+"; ")
+				next := f.Names[i+1].Pos()
+				u.change(src, id.End(), next, " "+text+"; "+src.newlines(id.End(), next))
 			}
 		}
 		if last := f.Names[len(f.Names)-1]; !last.IsExported() {

@@ -124,8 +124,6 @@ func (u *unit) builtinGoroutine(src *source, n *ast.GoStmt, fun *ast.Ident) {
 		begin, last = fmt.Sprintf("{ %s := ", list), call.Args[len(names)-1].End()
 	}
 	u.change(src, n.Pos(), call.Lparen+1, begin)
-	from, _ := src.offset(last)
-	to, _ := src.offset(call.End())
-	lines := strings.Repeat("\n", strings.Count(src.text[from:to], "\n"))
-	u.change(src, last, call.End(), fmt.Sprintf("; go func() { defer %s.Goroutine()(); %s(%s) }() }%s", hook, fun.Name, list, lines))
+	u.change(src, last, call.End(), fmt.Sprintf("; go func() { defer %s.Goroutine()(); %s(%s) }() }%s",
+		hook, fun.Name, list, src.newlines(last, call.End())))
 }
