@@ -21,7 +21,7 @@ func (u *unit) load() []Problem {
 			if u.quick && !u.chain.has(path) {
 				continue
 			}
-			pkg, err := u.chain.load(u.ctx, path)
+			pkg, err := u.imported(path)
 			if err != nil {
 				problems = append(problems, u.src.problem(spec.Path.Pos(), err.Error()))
 				continue
@@ -44,4 +44,17 @@ func (u *unit) load() []Problem {
 		}
 	}
 	return problems
+}
+
+// imported returns the types of a package. While it is compiled, the session goes on answering the editor.
+func (u *unit) imported(path string) (*types.Package, error) {
+	err := func() error {
+		u.mu.Unlock()
+		defer u.mu.Lock()
+		return u.chain.compile(u.ctx, path)
+	}()
+	if err != nil {
+		return nil, err
+	}
+	return u.chain.Import(path)
 }

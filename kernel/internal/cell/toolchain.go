@@ -138,30 +138,34 @@ func (t *Toolchain) named(name string) (found string) {
 
 // Import returns the types of a package, compiling it first if no cell has used it and the worker does not hold it.
 func (t *Toolchain) Import(path string) (*types.Package, error) {
-	return t.load(context.Background(), path)
-}
-
-// load is Import for a cell that can be interrupted.
-func (t *Toolchain) load(ctx context.Context, path string) (*types.Package, error) {
 	if path == "unsafe" {
 		return types.Unsafe, nil
 	}
-	if !t.has(path) {
-		if path == "C" {
-			return nil, errors.New("a cell cannot hold C code; put it in a package of its own and import that")
-		}
-		t.mu.Lock()
-		flags := t.flags
-		t.mu.Unlock()
-		list, err := ListPackages(ctx, t.Module, flags, path)
-		if err != nil {
-			return nil, importError(path, err)
-		}
-		if changed := t.add(list); len(changed) > 0 {
-			return nil, fmt.Errorf("%s needs another version of %s than the session runs; restart the kernel", path, changed[0])
-		}
+	if err := t.compile(context.Background(), path); err != nil {
+		return nil, err
 	}
 	return t.gc.Import(path)
+}
+
+// compile compiles a package that no cell has used and the worker does not hold.
+func (t *Toolchain) compile(ctx context.Context, path string) error {
+	if t.has(path) {
+		return nil
+	}
+	if path == "C" {
+		return errors.New("a cell cannot hold C code; put it in a package of its own and import that")
+	}
+	t.mu.Lock()
+	flags := t.flags
+	t.mu.Unlock()
+	list, err := ListPackages(ctx, t.Module, flags, path)
+	if err != nil {
+		return importError(path, err)
+	}
+	if changed := t.add(list); len(changed) > 0 {
+		return fmt.Errorf("%s needs another version of %s than the session runs; restart the kernel", path, changed[0])
+	}
+	return nil
 }
 
 // has reports whether a package can be imported without compiling it first.

@@ -2,7 +2,11 @@ package worker
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -115,6 +119,45 @@ func TestMagics(t *testing.T) {
 	defer cancel()
 	if got := run(short, e, 1, "!sleep 100"); !strings.Contains(got, "! Interrupted") {
 		t.Error(got)
+	}
+}
+
+// TestAssistWhileImporting completes a name while a cell waits for the package that it imports, which a go command that waits compiles.
+func TestAssistWhileImporting(t *testing.T) {
+	e := newEngine(t)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	run(ctx, e, 1, "number := 1")
+	dir := t.TempDir()
+	asked, answer := filepath.Join(dir, "asked"), filepath.Join(dir, "answer")
+	for _, pipe := range []string{asked, answer} {
+		if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	script := fmt.Sprintf("#!/bin/sh\n: > %s\nread line < %s\n", asked, answer)
+	if err := os.WriteFile(filepath.Join(dir, "go"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	imported := make(chan string, 1)
+	go func() { imported <- run(ctx, e, 2, "import \"example.com/none\"") }()
+	if _, err := os.ReadFile(asked); err != nil { // the go command runs
+		t.Fatal(err)
+	}
+	completed := make(chan int, 1)
+	go func() { completed <- len(e.Complete(ctx, "numb", 4).Matches) }()
+	select {
+	case n := <-completed:
+		if n != 1 {
+			t.Errorf("%d completions", n)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("no completion before the package is compiled")
+	}
+	cancel()
+	if got := <-imported; !strings.HasPrefix(got, "! Interrupted") {
+		t.Errorf("interrupted while it imports, the cell shows %s", got)
 	}
 }
 
