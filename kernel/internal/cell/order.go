@@ -32,9 +32,9 @@ func (u *unit) renameIn(stmt ast.Stmt, ahead map[string]bool) {
 		switch n := n.(type) {
 		case *ast.SelectorExpr:
 			skip[n.Sel] = true
-		case *ast.KeyValueExpr:
-			if id, ok := n.Key.(*ast.Ident); ok {
-				skip[id] = true
+		case *ast.CompositeLit:
+			if n.Type != nil {
+				fieldNames(n, n.Type, skip)
 			}
 		case *ast.Field:
 			for _, id := range n.Names {
@@ -53,6 +53,36 @@ func (u *unit) renameIn(stmt ast.Stmt, ahead map[string]bool) {
 		}
 		return true
 	})
+}
+
+// fieldNames notes the keys in a literal of type t that name fields; those of maps and arrays are expressions.
+func fieldNames(lit *ast.CompositeLit, t ast.Expr, names map[*ast.Ident]bool) {
+	inside := func(e, t ast.Expr) {
+		if inner, ok := e.(*ast.CompositeLit); ok && inner.Type == nil {
+			fieldNames(inner, t, names)
+		}
+	}
+	for _, e := range lit.Elts {
+		kv, keyed := e.(*ast.KeyValueExpr)
+		if keyed {
+			e = kv.Value
+		}
+		switch t := t.(type) {
+		case *ast.MapType:
+			if keyed {
+				inside(kv.Key, t.Key)
+			}
+			inside(e, t.Value)
+		case *ast.ArrayType:
+			inside(e, t.Elt)
+		default:
+			if keyed {
+				if id, ok := kv.Key.(*ast.Ident); ok {
+					names[id] = true
+				}
+			}
+		}
+	}
 }
 
 // arrange puts the variables of each block in the order in which they can be given their values.
