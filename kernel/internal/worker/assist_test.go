@@ -97,6 +97,7 @@ func TestMagics(t *testing.T) {
 		{"%who", "double           func     func(n int) int\nx                var      int\n"},
 		{"%time double(x)", "= 10"},
 		{"%%time\nx++\nx", "ran for"},
+		{"%%time x += 10\nx -= 10\nx + 1", "= 7"},
 		{"!echo $((1+2))", "3\n"},
 		{"!echo one\n!echo two\nx", "one\ntwo\n= 6"},
 		{"!exit 3", "! CommandError: sh: exit status 3"},

@@ -21,7 +21,7 @@ type magic struct {
 type call struct {
 	name string // of the cell
 	args string // the rest of the line
-	body string // the lines below, or the rest of the line if the magic does not take those; all at their place in the cell
+	body string // the lines below, after what is behind %time, all at their place in the cell
 	out  session.Output
 }
 
@@ -83,11 +83,12 @@ func (e *Engine) magic(ctx context.Context, name string, req session.Request, ou
 			return failed("MagicError", word+" is not a magic; %help lists them", nil), true
 		}
 		whole := strings.HasPrefix(m.name, "%%") || m.name == "%time" && args == ""
-		in := call{name: name, args: args, out: out}
-		if whole {
-			in.body = blank + "\n" + below
-		} else {
+		in := call{name: name, args: args, body: blank + "\n" + below, out: out}
+		if strings.HasSuffix(m.name, "%time") { // what is behind it is Go too
 			in.body = blank + strings.Repeat(" ", len(strings.TrimRight(line, " \t\r"))-len(args)) + args
+			if whole {
+				in.body += "\n" + below
+			}
 		}
 		result = m.run(e, ctx, in)
 		if whole || result.Err != nil {
