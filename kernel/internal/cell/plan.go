@@ -86,19 +86,62 @@ func (u *unit) infer(id *ast.Ident, sym *symbol) bool {
 		for _, spec := range st.specs {
 			for i, name := range spec.Names {
 				sig, ok := u.info.Types[st.call.Fun].Type.Underlying().(*types.Signature)
-				if name != id || !ok || u.info.Types[st.call.Fun].IsType() || sig.Results().Len() <= i {
+				if name != id || !ok || !u.harmless(st.call.Fun) || sig.Results().Len() <= i {
 					continue
 				}
 				helper := u.zero(sig, i)
-				start, end := u.span(u.src, st.call.Fun)
 				u.pending = append(u.pending, func() {
-					u.declare("var %s = %s(%s)\n", sym.expr, helper, u.rendered(u.src, start, end))
+					text := u.unevaluated(st.call.Fun)
+					u.declare("var %s = %s(%s)\n", sym.expr, helper, text)
 				})
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// harmless reports whether unevaluated can write a function: it is named, or a method of what such a function returns, and follows no
+// pointer.
+func (u *unit) harmless(fun ast.Expr) bool {
+	if u.info.Types[fun].IsType() {
+		return false
+	}
+	switch fun := ast.Unparen(fun).(type) {
+	case *ast.Ident:
+		return true
+	case *ast.SelectorExpr:
+		sel := u.info.Selections[fun]
+		if sel == nil {
+			return true
+		}
+		if sel.Kind() != types.MethodVal || len(sel.Index()) > 1 || types.IsInterface(sel.Recv()) {
+			return false
+		}
+		_, pointer := sel.Recv().Underlying().(*types.Pointer)
+		_, byPointer := sel.Obj().(*types.Func).Signature().Recv().Type().(*types.Pointer)
+		if pointer && !byPointer {
+			return false
+		}
+		switch x := ast.Unparen(fun.X).(type) {
+		case *ast.Ident:
+			return true
+		case *ast.CallExpr:
+			return pointer == byPointer && u.harmless(x.Fun)
+		}
+	}
+	return false
+}
+
+// unevaluated writes a function for the time before the cell's statements run, where a call stands for the zero value of its type.
+func (u *unit) unevaluated(fun ast.Expr) string {
+	if sel, ok := ast.Unparen(fun).(*ast.SelectorExpr); ok {
+		if call, ok := ast.Unparen(sel.X).(*ast.CallExpr); ok {
+			sig := u.info.Types[call.Fun].Type.Underlying().(*types.Signature)
+			return fmt.Sprintf("%s(%s).%s", u.zero(sig, 0), u.unevaluated(call.Fun), u.piece(u.src, sel.Sel))
+		}
+	}
+	return u.piece(u.src, fun)
 }
 
 // zero returns a generic function of the cell's package that takes a function like sig and returns the zero value of its
