@@ -343,11 +343,12 @@ func TestDistancesOfAnyFolder(t *testing.T) {
 	}
 }
 
-// TestWatch records ranks while training, and draws them. What was asked for halfway stays what it was then.
+// TestWatch records ranks while training, and draws them. What was asked for halfway stays what it was then, and the kernel is told of the state
+// that is kept beside a saved file.
 func TestWatch(t *testing.T) {
 	base, data := shipped(t)
 	c := smallRun()
-	c.Preset, c.ValidateEvery, c.ValidationBatches = "te-only", 2, 1
+	c.Preset, c.ValidateEvery, c.ValidationBatches, c.SaveState = "te-only", 2, 1, true
 	run, err := base.Train(data, c)
 	if err != nil {
 		t.Fatal(err)
@@ -398,6 +399,14 @@ func TestWatch(t *testing.T) {
 	want, err := chart.Loss(chart.Look{Title: "training loss", Width: 640, Height: 320}, 0, losses, measured)
 	if err != nil || !reflect.DeepEqual(drawn.Image, want) {
 		t.Errorf("the validations %v are not drawn as measured, %v", measured.Y, err)
+	}
+	note, folder := filepath.Join(t.TempDir(), "note"), t.TempDir()
+	t.Setenv(lohakit.CheckpointNote, note)
+	if err := run.Save(filepath.Join(folder, "a.safetensors")); err != nil {
+		t.Fatal(err)
+	}
+	if told, err := os.ReadFile(note); err != nil || string(told) != filepath.Join(folder, "a-state.safetensors") {
+		t.Errorf("the kernel is told of %q, %v", told, err)
 	}
 	if p, err := run.Ranks(); err != nil || p.Caption != "effective rank of 3 layers over 4 steps" {
 		t.Errorf("%q, %v", p.Caption, err)

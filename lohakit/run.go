@@ -58,6 +58,7 @@ func (m *Model) trains(data *Data) error {
 
 // running is a run on m, or on m with the Config's BaseWeights.
 func (m *Model) running(r *train.Run) *Run {
+	r.Kept = noteCheckpoint
 	if r.Model == m.Model {
 		return &Run{Run: r, base: m}
 	}
@@ -105,16 +106,15 @@ func (r *Run) Step(n int) error {
 	l := newLive()
 	var curve, previews string
 	var drawn time.Time
-	var last train.Status
+	var last string // of the latest step
 	from := r.Done()
 	if from == 0 {
 		l.note(r.plan())
 	}
 	err := r.Run.Step(Context(), n, func(s train.Status) {
-		last = s
 		done, total := s.Step, s.Total
 		if s.Phase == "training" {
-			done, total = s.Step-from, n
+			done, total, last = s.Step-from, n, s.String()
 			r.record(s.Step)
 			if time.Since(drawn) > 2*time.Second && s.Step > 1 {
 				if p, err := r.Loss(); err == nil {
@@ -134,11 +134,7 @@ func (r *Run) Step(n int) error {
 		}
 		l.show(func() string { return bar(done, total, s.String()) + curve + previews }, s.String())
 	})
-	if last.Phase == "training" {
-		l.end(last.String())
-	} else {
-		l.end("")
-	}
+	l.end(last)
 	return err
 }
 
@@ -213,16 +209,10 @@ func (r *Run) Grid(g sample.Grid) (Sheet, error) {
 // died can say what to resume from.
 const CheckpointNote = "LOHAKIT_CHECKPOINT_NOTE"
 
-// Checkpoint writes everything that Resume needs into one file.
-func (r *Run) Checkpoint(path string) error {
-	if err := r.Run.Checkpoint(path); err != nil {
-		return err
+// noteCheckpoint tells the kernel of a checkpoint. A note that cannot be written costs a hint, not the checkpoint.
+func noteCheckpoint(path string) {
+	note := os.Getenv(CheckpointNote)
+	if full, err := filepath.Abs(path); err == nil && note != "" {
+		_ = os.WriteFile(note, []byte(full), 0o600)
 	}
-	if note := os.Getenv(CheckpointNote); note != "" {
-		if full, err := filepath.Abs(path); err == nil {
-			// A note that cannot be written costs a hint, not the checkpoint.
-			_ = os.WriteFile(note, []byte(full), 0o600)
-		}
-	}
-	return nil
 }

@@ -24,6 +24,7 @@ type Run struct {
 
 	// Warnings say what of the configuration will have no effect on this dataset.
 	Warnings []string
+	Kept     func(path string) // is called after every Checkpoint, SaveState's too; nil
 
 	given    *sd.Model              // Model without BaseWeights
 	print    string                 // its fingerprint; "" before it is needed

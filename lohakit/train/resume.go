@@ -73,7 +73,13 @@ func (r *Run) Checkpoint(path string) error {
 	if err != nil {
 		return fault.New(fault.Other, "save run", path, "%w", err)
 	}
-	return checkpoint.Write(path, list, map[string]string{savedKey: string(about)})
+	if err := checkpoint.Write(path, list, map[string]string{savedKey: string(about)}); err != nil {
+		return err
+	}
+	if r.Kept != nil {
+		r.Kept(path)
+	}
+	return nil
 }
 
 // Resume goes on with a run that Checkpoint wrote, exactly as if it had not been interrupted. model and data must be those it began with, and

@@ -68,10 +68,15 @@ func TestSaveState(t *testing.T) {
 	cfg := withWords(tinyConfig())
 	cfg.SaveEvery, cfg.SaveKeep, cfg.SaveState, cfg.ValidateEvery, cfg.OutputDir = 1, 2, true, 2, t.TempDir()
 	r := tinyRun(t, cfg)
+	var kept []string
+	r.Kept = func(path string) { kept = append(kept, path) }
 	train(t, r, 3)
 	files, err := filepath.Glob(filepath.Join(cfg.OutputDir, "*-state.safetensors"))
 	if err != nil || len(files) != 2 {
 		t.Fatalf("states %q, %v", files, err)
+	}
+	if len(kept) != 3 || !slices.Equal(kept[1:], files) {
+		t.Errorf("told of %q, kept %q", kept, files)
 	}
 	again, err := Resume(tinyModel(t), r.Data, files[0], nil)
 	if err != nil || again.Done() != 2 {
