@@ -204,6 +204,30 @@ func TestInput(t *testing.T) {
 	}
 }
 
+// A client whose stdin is connected last is asked once it is.
+func TestInputOfALateClient(t *testing.T) {
+	c := start(t, newFake)
+	dial := func(port int) zmq4.Socket {
+		s := zmq4.NewDealer(context.Background(), zmq4.WithID(zmq4.SocketIdentity("late")))
+		if err := s.Dial(fmt.Sprintf("tcp://127.0.0.1:%d", port)); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return s
+	}
+	shell := dial(c.conn.ShellPort)
+	id := c.send(shell, "execute_request", code("input name?"))
+	time.Sleep(100 * time.Millisecond)
+	stdin := dial(c.conn.StdinPort)
+	if q := c.next(c.receive(stdin)); parentID(q) != id {
+		t.Fatal(q.Header, fields(q))
+	}
+	c.send(stdin, "input_reply", map[string]any{"value": "Ada"})
+	if f := fields(c.replyTo(c.receive(shell), id)); f["status"] != "ok" {
+		t.Error(f)
+	}
+}
+
 // TestRequestInput reads after a gonbui.RequestInput: that is one question. Two of them are put one after the other, to a client
 // that names no question in its answers, and what the front end was not asked for does not stay in standard input.
 func TestRequestInput(t *testing.T) {

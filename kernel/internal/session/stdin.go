@@ -114,14 +114,20 @@ func (o *output) ask(prompt string, password bool) (string, error) {
 	}
 	answer := s.questions.expect(m.Header.ID)
 	defer s.questions.forget(m.Header.ID)
-	s.stdin.Send(m)
-	select {
-	case line := <-answer:
-		return line, nil
-	case <-o.task.ctx.Done():
-		return "", context.Cause(o.task.ctx)
-	case <-s.done:
-		return "", errInterrupted
+	for {
+		var again <-chan time.Time
+		if !s.stdin.Send(m) { // a client opens its sockets one by one, and this one may be the last
+			again = time.After(20 * time.Millisecond)
+		}
+		select {
+		case line := <-answer:
+			return line, nil
+		case <-again:
+		case <-o.task.ctx.Done():
+			return "", context.Cause(o.task.ctx)
+		case <-s.done:
+			return "", errInterrupted
+		}
 	}
 }
 

@@ -117,10 +117,10 @@ func ListenRouter(c *Connection, port int, signer *Signer, handle func(*Message)
 }
 
 // Send sends a message to the peer named by its first identity. Where several connections carry that identity, as after a
-// client has reconnected, the newest gets it; where none does, the message is dropped.
-func (r *Router) Send(m *Message) {
+// client has reconnected, the newest gets it; where none does, the message is dropped, and Send returns false.
+func (r *Router) Send(m *Message) bool {
 	if len(m.Identities) == 0 {
-		return
+		return false
 	}
 	peers, id := r.peers(), string(m.Identities[0])
 	for i := len(peers) - 1; i >= 0; i-- {
@@ -128,9 +128,10 @@ func (r *Router) Send(m *Message) {
 			rest := *m
 			rest.Identities = m.Identities[1:]
 			peers[i].send(rest.Frames(r.signer))
-			return
+			return true
 		}
 	}
+	return false
 }
 
 // Addr is the address bound.
