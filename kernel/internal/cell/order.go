@@ -75,12 +75,14 @@ func fieldNames(lit *ast.CompositeLit, t ast.Expr, names map[*ast.Ident]bool) {
 			inside(e, t.Value)
 		case *ast.ArrayType:
 			inside(e, t.Elt)
-		default:
+		default: // a struct, or a named type of whose elements some may be structs
 			if keyed {
 				if id, ok := kv.Key.(*ast.Ident); ok {
 					names[id] = true
 				}
+				inside(kv.Key, t)
 			}
+			inside(e, t)
 		}
 	}
 }

@@ -110,6 +110,11 @@ func (u *unit) harmless(fun ast.Expr) bool {
 	switch fun := ast.Unparen(fun).(type) {
 	case *ast.Ident:
 		return true
+	case *ast.IndexExpr:
+		_, function := u.info.Types[fun.X].Type.(*types.Signature) // and not a slice's or map's element
+		return function && u.harmless(fun.X)
+	case *ast.IndexListExpr:
+		return u.harmless(fun.X)
 	case *ast.SelectorExpr:
 		sel := u.info.Selections[fun]
 		if sel == nil {
@@ -126,6 +131,8 @@ func (u *unit) harmless(fun ast.Expr) bool {
 		switch x := ast.Unparen(fun.X).(type) {
 		case *ast.Ident:
 			return true
+		case *ast.SelectorExpr: // a variable of a package
+			return u.info.Selections[x] == nil
 		case *ast.CallExpr:
 			return pointer == byPointer && u.harmless(x.Fun)
 		}

@@ -213,6 +213,9 @@ func (s *server) stop(id int) {
 		}
 		if blocked >= 3 && time.Since(begin) > 150*time.Millisecond {
 			text := "the cell was interrupted while it waited (" + state + "); what it had done stays"
+			if e.Reached() < 0 {
+				text = "the cell was interrupted while a package that it imports was initialised (" + state + "); restart the kernel before importing it again"
+			}
 			s.end(id, e, &live.Failure{Kind: live.Interrupted, Text: text}, nil)
 			return
 		}

@@ -42,6 +42,9 @@ func TestAssist(t *testing.T) {
 		{"lohakit.Ope|", "Open function "},
 		{"%time\nstrings.ToUp|", "ToUpper function (s string) string"},
 		{"!echo \"it\n\n%time strings.ToUp|", "ToUpper function (s string) string"},
+		{"%%time strings.ToUp|", "ToUpper function (s string) string"},
+		{"%time fo|", "for keyword "},
+		{"%who\nfo|", "for keyword "},
 	} {
 		code, rest, _ := strings.Cut(c.code, "|")
 		begin := time.Now()
@@ -55,6 +58,11 @@ func TestAssist(t *testing.T) {
 			t.Errorf("%q: %q, not %q", c.code, text, c.want)
 		}
 		t.Logf("%q: %d in %s", c.code, len(got.Matches), time.Since(begin))
+	}
+	for _, text := range []string{"!ls fo", "%get fo", "%%bash\nfo", "%%writefile a\nfo"} { // no Go
+		if got := e.Complete(ctx, text, len(text)); len(got.Matches) > 0 {
+			t.Errorf("%q: %v", text, got.Matches[0])
+		}
 	}
 	for _, c := range []struct{ code, want string }{
 		{"pa|ir", "var pair Pair"},

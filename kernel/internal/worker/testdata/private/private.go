@@ -12,6 +12,17 @@ func New(n int) *box {
 	return &box{n}
 }
 
+// Of returns a box of one of the kinds of numbers.
+func Of[T int | string]() *box { return New(7) }
+
+// Default makes boxes.
+var Default factory
+
+type factory struct{}
+
+// New returns a box.
+func (factory) New() *box { return New(8) }
+
 // Next returns the box after b.
 func (b *box) Next() *box { return &box{b.N + 1} }
 
