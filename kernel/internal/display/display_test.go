@@ -282,7 +282,6 @@ func TestAnIDIsShownAnewWhenItsCellRunsAgain(t *testing.T) {
 	defer o.Close()
 	for range 2 {
 		c := o.Cell("1", "cell-id")
-		c.Begin()
 		for i := range 2 {
 			c.Display(map[string]any{"text/html": fmt.Sprint(i)}, nil, "bar", false)
 			o.Flush()

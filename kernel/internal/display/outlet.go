@@ -88,17 +88,14 @@ type Cell struct {
 	partial map[string]string // per stream, the beginning of a character whose other bytes are still to come
 }
 
-// Cell returns the end for one execution of a cell; parent goes to the Sender. Group names the cell across executions, nil
-// where unknown.
+// Cell returns the end for one execution of a cell; parent goes to the Sender. Group names the cell across executions, nil where
+// unknown: the page has cleared the displays of an earlier execution as it asked for this one, so their ids are shown anew.
 func (o *Outlet) Cell(parent, group any) *Cell {
-	return &Cell{outlet: o, parent: parent, group: group, partial: map[string]string{}}
-}
-
-// Begin is called as the execution begins: displays of an earlier execution are gone from the page, so their ids are shown anew.
-func (c *Cell) Begin() {
-	c.outlet.mu.Lock()
-	defer c.outlet.mu.Unlock()
+	c := &Cell{outlet: o, parent: parent, group: group, partial: map[string]string{}}
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	c.unshow()
+	return c
 }
 
 // unshow notes that the page shows nothing of the cell any more, whatever execution it is from; mu is held.

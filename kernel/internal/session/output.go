@@ -33,7 +33,6 @@ func (s *Session) newOutput(l *lane, t *task, mayAsk bool) *output {
 // Begin makes the cell the one that displays are of, once those of the cell before it are through.
 func (o *output) Begin() {
 	o.session.gonb.Drain(2 * time.Second)
-	o.Cell.Begin()
 	o.lane.began(o)
 	o.session.mu.Lock()
 	defer o.session.mu.Unlock()
