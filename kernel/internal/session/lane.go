@@ -58,7 +58,7 @@ func (l *lane) run() {
 		for len(l.queue) == 0 && !l.closed {
 			l.changed.Wait()
 		}
-		if l.closed {
+		if len(l.queue) == 0 { // closed, and what only asks is answered
 			l.mu.Unlock()
 			return
 		}
@@ -76,9 +76,14 @@ func (l *lane) run() {
 }
 
 // withdraw removes the execute requests that wait in the queue and returns them.
-func (l *lane) withdraw() (withdrawn []*wire.Message) {
+func (l *lane) withdraw() []*wire.Message {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.take()
+}
+
+// take is withdraw while l.mu is held.
+func (l *lane) take() (withdrawn []*wire.Message) {
 	var kept []*task
 	for _, t := range l.queue {
 		if t.Header.Type == "execute_request" {
@@ -166,16 +171,16 @@ func (l *lane) finish(t *task) {
 	t.cancel(errOver)
 }
 
-// close stops the lane after the request being handled, and returns the execute requests that waited.
+// close stops the lane after the request being handled and what waits and only asks, and returns the execute requests that waited.
 func (l *lane) close() (withdrawn []*wire.Message) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.closed = true // nothing joins the queue from here on
 	if t := l.cell(); t != nil {
 		t.cancel(errInterrupted)
 	}
 	l.changed.Broadcast()
-	l.mu.Unlock()
-	return l.withdraw()
+	return l.take()
 }
 
 // wait returns once nothing is being handled, or after the timeout; false then.

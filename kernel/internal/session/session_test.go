@@ -379,14 +379,15 @@ func TestSubshells(t *testing.T) {
 	for m := c.next(c.iopub); m.Header.Type != "execute_input" || parentID(m) != stopped; m = c.next(c.iopub) {
 	}
 	id = c.send(c.shell, "execute_request", code("print never"), sub)
-	c.ask("kernel_info_request", map[string]any{}) // it has been read
+	only := c.send(c.shell, "history_request", map[string]any{"hist_access_type": "tail", "n": 1}, sub)
+	c.ask("kernel_info_request", map[string]any{}) // they have been read
 	c.askControl("delete_subshell_request", map[string]any{"subshell_id": sub})
 	got := map[string]any{}
-	for range 2 {
+	for range 3 {
 		m := c.next(c.replies)
 		got[parentID(m)] = fields(m)["status"]
 	}
-	if got[stopped] != "error" || got[id] != "aborted" {
+	if got[stopped] != "error" || got[id] != "aborted" || got[only] != "ok" {
 		t.Error(got)
 	}
 	f := c.ask("kernel_info_request", map[string]any{})
