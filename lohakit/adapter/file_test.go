@@ -270,7 +270,9 @@ func TestMatchOddShapes(t *testing.T) {
 		"bias":                   layer(linear, map[string][]int{"diff": {8, 16}, "diff_b": {16}}),
 		"two lengths": layer(linear, map[string][]int{"lora_up.weight": {8, 2}, "lora_down.weight": {2, 16},
 			"dora_scale": {8, 16}}),
-		"offsets": layer("lora_unet_mid_block_attentions_0_norm.", map[string][]int{"w_norm": {12}, "b_norm": {8}}),
+		"lengths of a full difference": layer(linear, map[string][]int{"diff": {8, 16}, "dora_scale": {9}}),
+		"lengths of a normalisation":   layer("lora_unet_mid_block_attentions_0_norm.", map[string][]int{"w_norm": {12}, "dora_scale": {12}}),
+		"offsets":                      layer("lora_unet_mid_block_attentions_0_norm.", map[string][]int{"w_norm": {12}, "b_norm": {8}}),
 	} {
 		a, err := Load(written(t, list...))
 		if err != nil {

@@ -48,6 +48,9 @@ func (m *module) fits(l Layer) bool {
 		}
 		return len(l.Shape) > axis && product(m.has["weight"]) == l.Shape[axis]
 	}
+	if !m.lengthsFit(l) {
+		return false
+	}
 	out, in := l.flat()
 	switch m.form.(type) {
 	case fullForm:
@@ -55,7 +58,7 @@ func (m *module) fits(l Layer) bool {
 	case normForm:
 		return l.norm() && product(m.has["w_norm"]) == out && (m.has["b_norm"] == nil || product(m.has["b_norm"]) == out)
 	}
-	if l.norm() || !m.lengthsFit(l) {
+	if l.norm() {
 		return false
 	}
 	has := func(suffix string, shape ...int) bool { return slices.Equal(m.has[suffix], shape) }
@@ -103,6 +106,9 @@ func (m *module) lengthsFit(l Layer) bool {
 	d := m.has["dora_scale"]
 	if d == nil {
 		return true
+	}
+	if l.norm() { // it has no input channels
+		return false
 	}
 	along := func(axis int) bool {
 		shape := slices.Repeat([]int{1}, len(l.Shape))
