@@ -20,11 +20,8 @@ type Difference struct {
 }
 
 // Difference is what the adapter as it is now adds to the base model. It stays what it is when training goes on.
-func (r *Run) Difference() Difference { return r.adds(r.Adapter.Clone()) }
-
-// adds is the difference that a, the adapter being trained or a clone of it, makes to the base model.
-func (r *Run) adds(a *adapter.Adapter) Difference {
-	return Difference{spectrum.OfAdapter(a, r.base.Model), fmt.Sprintf("ΔW after %d steps", r.Done())}
+func (r *Run) Difference() Difference {
+	return Difference{spectrum.OfAdapter(r.Adapter.Clone(), r.base.Model), fmt.Sprintf("ΔW after %d steps", r.Done())}
 }
 
 // Adds is what an adapter adds to the model at weight 1.

@@ -20,7 +20,7 @@ const cardRanks = 64
 
 // Spectrum is the singular values of ΔW, what the adapter as it is now adds to a weight, for the layers whose names match, such as
 // "lora_unet_mid_block_*_attn2_to_v". A name that matches nothing is an error that lists the nearest ones.
-func (r *Run) Spectrum(match string) (Spectra, error) { return r.adds(r.Adapter).Spectrum(match) }
+func (r *Run) Spectrum(match string) (Spectra, error) { return r.Difference().Spectrum(match) }
 
 // Spectrum computes all singular values of the layers that match; see Layers.
 func (d Difference) Spectrum(match string) (Spectra, error) {

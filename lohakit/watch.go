@@ -22,7 +22,7 @@ func (r *Run) Watch(match string, every int) error {
 	if every < 1 {
 		return fault.New(fault.Invalid, "watch", "every", "every %d steps", every).Fix("use 1 or more")
 	}
-	if _, err := r.adds(r.Adapter).Match(match); err != nil {
+	if _, err := r.Difference().Match(match); err != nil {
 		return err
 	}
 	r.watched = &watched{match: match, every: every}
@@ -38,7 +38,7 @@ func (r *Run) record(step int) {
 	if r.Sync() != nil {
 		return
 	}
-	d, err := r.adds(r.Adapter).Match(w.match)
+	d, err := r.Difference().Match(w.match)
 	if err != nil {
 		return
 	}

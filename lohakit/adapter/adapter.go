@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/gomlx/gomlx/pkg/core/tensors"
 
@@ -35,8 +34,7 @@ type Adapter struct {
 	fixed   *sd.Params         // tensors that the file holds but nothing trains: see CompatLyCORIS012
 	order   []string           // names of modules
 
-	mu       sync.Mutex
-	programs map[string]*xla.Program // see program
+	programs *programs // shared with clones: no value is in them
 }
 
 // module is one adapted layer. Its kind and form are told by which tensors it has.
@@ -97,7 +95,7 @@ func Empty(spec Spec) *Adapter {
 }
 
 func newAdapter() *Adapter {
-	return &Adapter{Params: sd.NewParams(), Metadata: map[string]string{}, modules: map[string]*module{}, fixed: sd.NewParams()}
+	return &Adapter{Params: sd.NewParams(), Metadata: map[string]string{}, modules: map[string]*module{}, fixed: sd.NewParams(), programs: &programs{}}
 }
 
 // module returns the module called name, making it if need be.
@@ -140,6 +138,7 @@ func (a *Adapter) Size() int { return a.Params.Size() }
 func (a *Adapter) Clone() *Adapter {
 	b := newAdapter()
 	b.Spec, b.Precision, b.Embeddings, b.order = a.Spec, a.Precision, slices.Clone(a.Embeddings), slices.Clone(a.order)
+	b.programs = a.programs
 	maps.Copy(b.Metadata, a.Metadata)
 	for name, m := range a.modules {
 		own := *m

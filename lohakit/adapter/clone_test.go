@@ -27,6 +27,9 @@ func TestCloneStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := len(a.Names())
+	if b.programs != a.programs {
+		t.Error("a clone compiles anew what its original has")
+	}
 
 	for _, name := range a.Params.Names() {
 		a.Params.Set(name, tensors.FromFlatDataAndDimensions(make([]float32, a.Params.Get(name).Size()), a.Params.Shape(name)...))

@@ -3,6 +3,7 @@ package adapter
 import (
 	"fmt"
 	"slices"
+	"sync"
 
 	. "github.com/gomlx/gomlx/pkg/core/graph"
 	"github.com/gomlx/gomlx/pkg/core/tensors"
@@ -87,7 +88,7 @@ func (a *Adapter) compute(what, name string, base *tensors.Tensor, strength floa
 		in = append(in, a.tensor(m.name+"."+s))
 	}
 	now := *m // what the program was made for, whatever Take makes of m
-	program := a.program(fmt.Sprint(what, " ", target, " ", m.form, m.alpha, m.on, m.compat, m.has), func(nodes []*Node) []*Node {
+	program := a.programs.get(fmt.Sprint(what, " ", target, " ", m.form, m.alpha, m.on, m.compat, m.has), func(nodes []*Node) []*Node {
 		own := func(suffix string) *Node { return InsertAxes(nodes[2+slices.Index(suffixes, suffix)], 0) }
 		return []*Node{result(call{module: &now, own: own, target: target, base: nodes[0]}, nodes[1])}
 	})
@@ -108,17 +109,21 @@ func (m *module) suffixes() []string {
 	return list
 }
 
-// program returns the program of that key, which modules of the same form and sizes share.
-func (a *Adapter) program(key string, fn func([]*Node) []*Node) *xla.Program {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.programs == nil {
-		a.programs = map[string]*xla.Program{}
+// programs are an adapter's, by what result they compute of modules of what form, alpha and sizes.
+type programs struct {
+	mu  sync.Mutex
+	all map[string]*xla.Program
+}
+
+// get returns the program of that key, which modules of the same form and sizes share.
+func (p *programs) get(key string, fn func([]*Node) []*Node) *xla.Program {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.all[key] == nil {
+		if p.all == nil {
+			p.all = map[string]*xla.Program{}
+		}
+		p.all[key] = xla.Compile(key, fn)
 	}
-	p := a.programs[key]
-	if p == nil {
-		p = xla.Compile(key, fn)
-		a.programs[key] = p
-	}
-	return p
+	return p.all[key]
 }
