@@ -92,21 +92,6 @@ func (e *engine) free() {
 	e.made = nil
 }
 
-// bind is the weights of the given names made of nodes. Unlike sd.Params.Bind it keeps no tensor alive as long as its program.
-func bind(names []string, in []*Node) sd.Weights {
-	index := make(map[string]*Node, len(names))
-	for i, name := range names {
-		index[name] = in[i]
-	}
-	return sd.Weights{Get: func(name string) *Node {
-		node, ok := index[name]
-		if !ok {
-			panic(fault.New(fault.NotExist, "build graph", name, "the model has no such tensor"))
-		}
-		return node
-	}}
-}
-
 // apply returns base with a's changes at a weight, all computed in one program.
 func (e *engine) apply(a *adapter.Adapter, base *sd.Params, weight float64) (*sd.Params, error) {
 	names := a.Changes(base)
@@ -121,7 +106,7 @@ func (e *engine) apply(a *adapter.Adapter, base *sd.Params, weight float64) (*sd
 	layout := a.Layout()
 	program := compiled(fmt.Sprint("apply ", layout.Key, names, shapes), "apply adapter", func(in []*Node) []*Node {
 		rest := in[len(names):]
-		changed := layout.Apply(bind(names, in), bind(layout.Params, rest), rest[len(layout.Params)])
+		changed := layout.Apply(sd.Bind(names, in), sd.Bind(layout.Params, rest), rest[len(layout.Params)])
 		out := make([]*Node, len(names))
 		for i, name := range names {
 			out[i] = changed.Get(name)

@@ -137,7 +137,7 @@ func (e *engine) runText(chunks []Chunk, clipSkip int) ([]float32, error) {
 	config, names := e.model.Config.Text, e.text.names
 	config.Extra = e.words.Rows()
 	program := compiled(fmt.Sprintf("text %s skip %d", e.text.key, clipSkip), "text encoder", func(in []*Node) []*Node {
-		return []*Node{sd.TextEncoder(config, bind(names, in), in[len(names)], clipSkip)}
+		return []*Node{sd.TextEncoder(config, sd.Bind(names, in), in[len(names)], clipSkip)}
 	})
 	return read(program, e.text.Inputs(), tensors.FromFlatDataAndDimensions(ids, n, sd.Window))
 }

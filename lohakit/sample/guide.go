@@ -145,7 +145,7 @@ func (g *guide) evaluate(x []float32, sigma float64, rows []row) ([]float32, err
 	config, names := g.model.Config.UNet, g.unet.names
 	program := compiled("UNet "+g.unet.key, "UNet", func(in []*Node) []*Node {
 		rest := in[len(names):]
-		return []*Node{sd.UNet(config, bind(names, in), rest[0], rest[1], rest[2])}
+		return []*Node{sd.UNet(config, sd.Bind(names, in), rest[0], rest[1], rest[2])}
 	})
 	return read(program, g.unet.Inputs(), tensors.FromFlatDataAndDimensions(in, n, c, h, w), steps,
 		tensors.FromFlatDataAndDimensions(context, n, sd.Window*rows[0].states.chunks, config.CrossDim))

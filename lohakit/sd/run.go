@@ -72,7 +72,7 @@ func (m *Model) run(name string, p *Params, graph func(w Weights, in []*Node) *N
 			m.programs = map[string]program{}
 		}
 		known = program{names, xla.Compile(name, func(nodes []*Node) []*Node {
-			return []*Node{graph(bind(names, nodes), nodes[len(names):])}
+			return []*Node{graph(Bind(names, nodes), nodes[len(names):])}
 		})}
 		m.programs[name] = known
 	}

@@ -136,10 +136,10 @@ func (p *Params) Inputs() []any {
 
 // Bind returns the Weights made of nodes, one for each tensor in order: the program's inputs that Inputs became.
 // len(nodes) must be at least Len; only the first Len are used.
-func (p *Params) Bind(nodes []*Node) Weights { return bind(p.Names(), nodes) }
+func (p *Params) Bind(nodes []*Node) Weights { return Bind(p.Names(), nodes) }
 
-// bind is Params.Bind for names alone, for programs that are to keep no tensor alive.
-func bind(names []string, nodes []*Node) Weights {
+// Bind is Params.Bind for names alone, for programs that are to keep no tensor alive.
+func Bind(names []string, nodes []*Node) Weights {
 	byName := make(map[string]*Node, len(names))
 	for i, name := range names {
 		byName[name] = nodes[i]

@@ -66,7 +66,7 @@ func (c *Config) begin(m *sd.Model) (a *adapter.Adapter, warnings []string, err 
 		if err != nil {
 			return nil, nil, err
 		}
-		file.Only(func(layer string) bool { return !left[layer] })
+		file.Only(func(layer string) bool { return !left[layer] && !c.leavesOut(layer) })
 		return file, nil, nil
 	}
 	if a, err = adapter.New(m, spec, c.Seed); err != nil {

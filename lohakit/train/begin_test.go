@@ -112,6 +112,34 @@ func TestDimFromWeightsIsKohyas(t *testing.T) {
 	}
 }
 
+// A file's layers that no preset adapts are left out by UNetOnly like others, and are in no block.
+func TestUnusualLayersOfAFile(t *testing.T) {
+	const text, unet = "lora_te_text_model_final_layer_norm.w_norm", "lora_unet_mid_block_attentions_0_proj_in.diff"
+	m := tinyModel(t)
+	var list []checkpoint.Tensor
+	for name, weight := range map[string]*tensors.Tensor{text: m.Text.Get("text_model.final_layer_norm.weight"), unet: m.UNet.Get("mid_block.attentions.0.proj_in.weight")} {
+		stored, err := checkpoint.FromFloats(name, checkpoint.F32, weight.Shape().Dimensions, make([]float32, weight.Size()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, stored)
+	}
+	c := tinyConfig()
+	c.Weights, c.DimFromWeights, c.DownLRWeight = filepath.Join(t.TempDir(), "a.safetensors"), true, "0.5"
+	if err := checkpoint.Write(c.Weights, list, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range tinyRun(t, c).graphs.slots {
+		if s.share != 1 {
+			t.Errorf("%q are trained at a share %g of the rate", s.names, s.share)
+		}
+	}
+	c.UNetOnly = true
+	if got := tinyRun(t, c).Adapter.Params.Names(); !slices.Equal(got, []string{unet}) {
+		t.Errorf("UNetOnly trains %q", got)
+	}
+}
+
 // Without it the Spec says what is adapted: layers of both begin as the file has them, and what only one has is named.
 func TestWeightsOfTheSpec(t *testing.T) {
 	_, m, path := begun(t)

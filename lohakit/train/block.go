@@ -81,10 +81,15 @@ func (c Config) leftOut(layers []adapter.Layer) (map[string]bool, error) {
 	rates, err := c.blockRates(adapter.Blocks(layers))
 	left := map[string]bool{}
 	for _, l := range layers {
-		text := strings.HasPrefix(l.Name, "lora_te_")
-		left[l.Name] = text && c.UNetOnly || !text && c.TextOnly || rates != nil && l.Block >= 0 && rates[l.Block] == 0
+		left[l.Name] = c.leavesOut(l.Name) || rates != nil && l.Block >= 0 && rates[l.Block] == 0
 	}
 	return left, err
+}
+
+// leavesOut reports whether UNetOnly or TextOnly leaves a layer as it is, also one that no preset adapts but a file may.
+func (c Config) leavesOut(layer string) bool {
+	text := strings.HasPrefix(layer, "lora_te_")
+	return text && c.UNetOnly || !text && c.TextOnly
 }
 
 // plannedSpec is what adapts the layers: Spec without those that are left out.

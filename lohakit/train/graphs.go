@@ -47,8 +47,8 @@ type graphs struct {
 // share them too.
 type network struct {
 	model     sd.Config
-	unet      *sd.Params // names of the frozen weights, without tensors
-	text      *sd.Params
+	unet      []string // names of the frozen weights, in the order of the inputs
+	text      []string
 	layout    adapter.Layout
 	groups    []adapter.Group
 	slots     []slot // the last ones are the embeddings'
@@ -63,7 +63,7 @@ type network struct {
 }
 
 func newNetwork(m *sd.Model, a *adapter.Adapter, cfg Config) *network {
-	n := &network{model: m.Config, words: len(a.Embeddings), unet: namesOf(m.UNet), text: namesOf(m.Text), layout: a.Layout(), cfg: cfg,
+	n := &network{model: m.Config, words: len(a.Embeddings), unet: m.UNet.Names(), text: m.Text.Names(), layout: a.Layout(), cfg: cfg,
 		compiled: map[string]bool{}}
 	n.model.Text.Extra = sd.NewLexicon(a.Embeddings...).Rows()
 	all := adapter.Layers(m.Config)
@@ -73,7 +73,13 @@ func newNetwork(m *sd.Model, a *adapter.Adapter, cfg Config) *network {
 		layers[l.Name] = l
 	}
 	n.groups = a.Groups(m.Config, func(l adapter.Layer) any { return cfg.rateFactor(rates, l, "") })
-	n.slots = slotsOf(n.groups, a, func(layer, suffix string) float64 { return cfg.rateFactor(rates, layers[layer], suffix) })
+	n.slots = slotsOf(n.groups, a, func(layer, suffix string) float64 {
+		l, ok := layers[layer]
+		if !ok { // only a file adapts it: it is in no block
+			l = adapter.Layer{Name: layer, Block: -1}
+		}
+		return cfg.rateFactor(rates, l, suffix)
+	})
 	n.gradients = xla.CompileOn(cfg.Devices, "training step", n.gradientGraph)
 	n.sum = xla.Compile("sum of gradients", sumGraph)
 	n.loss = xla.Compile("validation loss", n.lossGraph)
@@ -85,15 +91,6 @@ func newGraphs(n *network, cfg Config) *graphs {
 	g.start = xla.Compile("optimizer state", g.optimizer.Start)
 	g.update = xla.Compile("optimizer", func(in []*Node) []*Node { return updateGraph(n, g.optimizer, cfg, in) })
 	return g
-}
-
-// namesOf copies the names, for Bind.
-func namesOf(p *sd.Params) *sd.Params {
-	names := sd.NewParams()
-	for _, name := range p.Names() {
-		names.Set(name, nil)
-	}
-	return names
 }
 
 // shelf keeps what was made last, by key.
@@ -153,10 +150,10 @@ func (n *network) ready(shape string) bool {
 // forward is the loss of a batch: each sample's loss [B] before its weight, and their weighted sum. words are the slots of the embeddings.
 // Inputs: frozen UNet, frozen text encoder, batch. Only training drops parts of the adapter.
 func (n *network) forward(own *adapter.Grouped, words, in []*Node, training bool) (each, total *Node) {
-	frozen, in := cut(in, n.unet.Len())
-	unet := n.unet.Bind(frozen)
-	frozen, in = cut(in, n.text.Len())
-	text := taught(n.text.Bind(frozen), words)
+	frozen, in := cut(in, len(n.unet))
+	unet := sd.Bind(n.unet, frozen)
+	frozen, in = cut(in, len(n.text))
+	text := taught(sd.Bind(n.text, frozen), words)
 	latents, added, target, t, ids, weights, mask := in[0], in[1], in[2], in[3], in[4], in[5], in[6]
 	var chance adapter.Chance
 	if training {
