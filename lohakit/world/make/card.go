@@ -17,6 +17,16 @@ import (
 // student is the model that is given lessons: the one that most experiments train on.
 const student = "NAI"
 
+// examination returns the judge and the student.
+func examination() (*world.Examiner, *sd.Model, error) {
+	judge, err := world.Judge()
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := open(student)
+	return judge, m, err
+}
+
 // examined are the models that have a page: not the merges that only lead to others.
 func examined() []string {
 	return slices.DeleteFunc(world.Models(), func(name string) bool {

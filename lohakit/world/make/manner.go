@@ -34,11 +34,7 @@ var scored = []world.Question{world.AskDrawn, world.AskPlace, world.AskFraming, 
 func manner(dir string) error {
 	const n, seed = 100, 8
 	ctx := context.Background()
-	judge, err := world.Judge()
-	if err != nil {
-		return err
-	}
-	m, err := open(student)
+	judge, m, err := examination()
 	if err != nil {
 		return err
 	}

@@ -16,11 +16,7 @@ func pivotal(dir string) error {
 	const n, name = 100, "Tilty"
 	steps := []int{20, 40, 80}
 	ctx := context.Background()
-	judge, err := world.Judge()
-	if err != nil {
-		return err
-	}
-	m, err := open(student)
+	judge, m, err := examination()
 	if err != nil {
 		return err
 	}
